@@ -1,0 +1,1 @@
+"""Pushes ready tasks from PostgreSQL to the Redis Streams."""

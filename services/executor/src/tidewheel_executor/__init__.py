@@ -1,0 +1,1 @@
+"""Runs tasks: a Celery worker fed from Redis Streams."""

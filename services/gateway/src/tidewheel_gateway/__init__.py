@@ -1,0 +1,1 @@
+"""Accepts tasks over HTTP and answers questions about them."""

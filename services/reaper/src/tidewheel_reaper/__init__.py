@@ -1,0 +1,1 @@
+"""Deletes final tasks whose removal delay has passed."""

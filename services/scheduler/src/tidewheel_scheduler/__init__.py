@@ -1,0 +1,1 @@
+"""Promotes due tasks, fires schedules, expires and rescues: a Celery Beat process."""
