@@ -1,0 +1,1 @@
+"""PostgreSQL: the engine, the `.sql` loader, the tables and their migrations."""

@@ -1,0 +1,184 @@
+"""The tables, as SQLAlchemy sees them.
+
+The migrations make the schema; this file describes it, for queries that truly vary (list and filter) and for
+`alembic check`, which holds the two against each other.
+"""
+
+from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy import Table as _Table
+from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB, SMALLINT, TIMESTAMP
+
+metadata = MetaData()
+
+_INSTANT = TIMESTAMP(timezone=True)
+
+
+def _maybe(name: str, kind: object) -> Column[object]:
+    return Column(name, kind, nullable=True)  # type: ignore[arg-type]  # a column type or an instance of one
+
+
+def _must(name: str, kind: object, default: str | None = None) -> Column[object]:
+    server_default = None if default is None else text(default)
+    return Column(name, kind, nullable=False, server_default=server_default)  # type: ignore[arg-type]  # as above
+
+
+tenants = _Table(
+    "tenants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _must("created_at", _INSTANT, "clock_timestamp()"),
+)
+
+api_keys = _Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("name", Text),
+    _must("secret_hash", LargeBinary),
+    _must("created_at", _INSTANT, "clock_timestamp()"),
+    _maybe("revoked_at", _INSTANT),
+)
+
+tasks = _Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("handler", Text),
+    _must("queue", Text),
+    _must("priority", SMALLINT),
+    _must("state", Text),
+    _must("payload", LargeBinary),
+    _maybe("result", LargeBinary),
+    _maybe("error", LargeBinary),
+    _maybe("error_type", Text),
+    _maybe("reason", Text),
+    _must("attempt", INTEGER, "0"),
+    _must("failures", INTEGER, "0"),
+    _must("lost", INTEGER, "0"),
+    _must("max_attempts", INTEGER),
+    _maybe("timeout", Double),
+    _maybe("backoff", JSONB),
+    _must("removal_delay", Double),
+    _must("delivery", Text),
+    _must("tags", ARRAY(Text), "'{}'"),
+    _maybe("concurrency_key", Text),
+    _maybe("unique_key", Text),
+    _maybe("traceparent", Text),
+    _maybe("schedule_id", Uuid),
+    _maybe("nominal_at", _INSTANT),
+    _must("run_at", _INSTANT),
+    _maybe("expires_at", _INSTANT),
+    _must("created_at", _INSTANT, "clock_timestamp()"),
+    _maybe("started_at", _INSTANT),
+    _maybe("finished_at", _INSTANT),
+    _maybe("cancel_requested_at", _INSTANT),
+    _maybe("executor_id", Uuid),
+    _maybe("wait_until", _INSTANT),
+    _maybe("ready_at", _INSTANT),
+    _maybe("queued_at", _INSTANT),
+    _maybe("lease_until", _INSTANT),
+    _maybe("remove_at", _INSTANT),
+)
+
+Index("tasks_tenant", tasks.c.tenant_id, tasks.c.id)
+Index("tasks_waiting", tasks.c.wait_until, postgresql_where=tasks.c.wait_until.is_not(None))
+Index(
+    "tasks_ready",
+    tasks.c.queue,
+    tasks.c.priority,
+    tasks.c.ready_at,
+    tasks.c.id,
+    postgresql_where=tasks.c.ready_at.is_not(None),
+)
+Index("tasks_in_flight", tasks.c.queued_at, postgresql_where=tasks.c.queued_at.is_not(None))
+Index("tasks_removable", tasks.c.remove_at, postgresql_where=tasks.c.remove_at.is_not(None))
+Index(
+    "tasks_expiring",
+    tasks.c.expires_at,
+    postgresql_where=tasks.c.expires_at.is_not(None) & tasks.c.remove_at.is_(None),
+)
+Index("tasks_failed", tasks.c.tenant_id, tasks.c.id, postgresql_where=tasks.c.reason.is_not(None))
+Index("tasks_schedule", tasks.c.schedule_id, tasks.c.id, postgresql_where=tasks.c.schedule_id.is_not(None))
+
+attempts = _Table(
+    "attempts",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True, autoincrement=False),
+    _must("tenant_id", Uuid),
+    _maybe("executor_id", Uuid),
+    _must("state", Text),
+    _maybe("started_at", _INSTANT),
+    _must("finished_at", _INSTANT),
+    _maybe("error", LargeBinary),
+    _maybe("error_type", Text),
+)
+
+executors = _Table(
+    "executors",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("hostname", Text),
+    _must("pid", INTEGER),
+    _must("queues", ARRAY(Text)),
+    _must("handlers", ARRAY(Text)),
+    _must("started_at", _INSTANT, "clock_timestamp()"),
+    _must("heartbeat_at", _INSTANT, "clock_timestamp()"),
+)
+
+schedules = _Table(
+    "schedules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("name", Text),
+    _must("handler", Text),
+    _must("queue", Text),
+    _must("priority", SMALLINT),
+    _must("payload", LargeBinary),
+    _maybe("every", Double),
+    _maybe("cron", Text),
+    _must("timezone", Text),
+    _must("max_attempts", INTEGER),
+    _maybe("timeout", Double),
+    _maybe("backoff", JSONB),
+    _must("removal_delay", Double),
+    _must("delivery", Text),
+    _must("tags", ARRAY(Text), "'{}'"),
+    _must("starts_at", _INSTANT),
+    _maybe("next_run_at", _INSTANT),
+    _maybe("last_run_at", _INSTANT),
+    _maybe("paused_at", _INSTANT),
+    _must("created_at", _INSTANT, "clock_timestamp()"),
+    _must("updated_at", _INSTANT, "clock_timestamp()"),
+)
+
+Index("schedules_name", schedules.c.tenant_id, schedules.c.name, unique=True)
+Index("schedules_tenant", schedules.c.tenant_id, schedules.c.id)
+Index("schedules_due", schedules.c.next_run_at, postgresql_where=schedules.c.next_run_at.is_not(None))
+
+fires = _Table(
+    "fires",
+    metadata,
+    Column("schedule_id", Uuid, primary_key=True),
+    Column("nominal_at", _INSTANT, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("task_id", Uuid),
+    _must("fired_at", _INSTANT, "clock_timestamp()"),
+)
+
+idempotency_keys = _Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _must("fingerprint", LargeBinary),
+    _must("task_ids", ARRAY(Uuid)),
+    _must("accepted_at", _INSTANT),
+    _must("expires_at", _INSTANT),
+)
+
+Index("idempotency_keys_expiring", idempotency_keys.c.expires_at)

@@ -1,0 +1,34 @@
+"""Every key that Tidewheel keeps in Redis.
+
+| key | type | written by | read by | lives |
+|---|---|---|---|---|
+| `tidewheel:{<queue>}:high`, `:medium`, `:low` | stream | dispatcher | executor | an entry goes when it is acked |
+| `tidewheel:queues` | set | dispatcher | executor | for ever; refilled when lost |
+| `tidewheel:epoch` | string | dispatcher | dispatcher | for ever; its absence means loss |
+| `tidewheel:wake:<who>` | channel | whoever leaves work | `<who>` | not stored |
+
+The braces make a queue's streams share one slot of a Redis Cluster. Celery's own keys (`_kombu.*`, `*.pidbox`) stand
+beside these.
+"""
+
+from tidewheel_common.core.task import Priority
+
+PREFIX = "tidewheel:"
+GROUP = "executors"
+QUEUES = "tidewheel:queues"
+EPOCH = "tidewheel:epoch"
+
+WAKE_DISPATCHER = "tidewheel:wake:dispatcher"
+WAKE_SCHEDULER = "tidewheel:wake:scheduler"
+WAKE_REAPER = "tidewheel:wake:reaper"
+WAKE_FINAL = "tidewheel:wake:final"
+
+
+def stream_key(queue: str, priority: Priority) -> str:
+    """Return the key of one queue's stream of one priority."""
+    return f"{PREFIX}{{{queue}}}:{priority.word}"
+
+
+def stream_keys(queue: str) -> tuple[str, ...]:
+    """Return a queue's stream keys, high before medium before low."""
+    return tuple(stream_key(queue, priority) for priority in Priority)

@@ -1,0 +1,71 @@
+"""Wake-ups over Redis pub/sub: they make things fast. Losing every one of them costs latency, never work."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from redis.asyncio import Redis
+
+from tidewheel_common.streams.client import TRANSIENT
+
+LISTEN_PAUSE = 5.0
+"""Seconds one listening tick waits for a message before it looks whether it should stop."""
+
+
+class Waker:
+    """Publishes wake-ups without ever delaying or failing its caller.
+
+    Calls that come while a publish is under way are folded into the next one.
+    """
+
+    def __init__(self, redis: Redis, channel: str) -> None:
+        self._redis = redis
+        self._channel = channel
+        self._pending: list[str] = []
+        self._wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self, *words: str) -> None:
+        """Ask for a wake-up; `words` travel with it, comma-separated."""
+        self._pending.extend(words)
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._publish())
+
+    async def _publish(self) -> None:
+        while self._wanted:
+            message = ",".join(self._pending)
+            self._pending.clear()
+            self._wanted = False
+            with suppress(*TRANSIENT):
+                await self._redis.publish(self._channel, message)
+
+    async def close(self) -> None:
+        """Let the last wake-up leave."""
+        if self._task is not None:
+            await self._task
+
+
+class Listener:
+    """Hears wake-ups. Its `tick` is the body of a loop; each channel calls its own function with the message."""
+
+    def __init__(self, redis: Redis, channels: Mapping[str, Callable[[str], None]]) -> None:
+        self._redis = redis
+        self._channels = {channel.encode(): hear for channel, hear in channels.items()}
+        self._pubsub = redis.pubsub(ignore_subscribe_messages=True)
+
+    async def tick(self) -> float:
+        """Wait for one message, up to a few seconds. A lost connection is raised, and joined anew by the next tick."""
+        if not self._pubsub.subscribed:
+            await self._pubsub.subscribe(*self._channels)
+            # What was said while nobody listened is not said again: let everyone look once.
+            for hear in self._channels.values():
+                hear("")
+        message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_PAUSE)
+        if message is not None:
+            self._channels[message["channel"]](message["data"].decode())
+        return 0.0
+
+    async def close(self) -> None:
+        """Leave the channels."""
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
