@@ -1,0 +1,1 @@
+"""`tidewheel demo`: shows on a real stack that each kind of task ends as it should."""

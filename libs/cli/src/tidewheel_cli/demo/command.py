@@ -1,0 +1,99 @@
+"""`tidewheel demo`: on the stack that is named, on the one that runs here, or on one of its own."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tidewheel_cli.demo.show import run_demo
+from tidewheel_client import Client, ClientError
+
+START_DEADLINE = 90.0
+"""Seconds that a stack of our own may take to come up, its first start included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A gateway and a key to it."""
+
+    url: str
+    api_key: str
+
+
+async def demo(*, target: Target | None, state_dir: Path, console: Console) -> bool:
+    """Run the demo and tell whether everything ended as it should."""
+    async with _stack(target, state_dir, console) as found, Client(found.url, found.api_key) as client:
+        console.print(f"Tidewheel at {found.url}")
+        try:
+            met = await run_demo(client, console)
+        except ClientError as error:
+            console.print(f"[red]The demo stopped: {error}[/red]")
+            return False
+    console.print("Everything ended as it should." if met else "[red]Not everything ended as it should.[/red]")
+    return met
+
+
+@contextlib.asynccontextmanager
+async def _stack(target: Target | None, state_dir: Path, console: Console) -> AsyncIterator[Target]:
+    running = target or await _running(state_dir)
+    if running is not None:
+        yield running
+        return
+    with tempfile.TemporaryDirectory(prefix="tidewheel-") as directory:
+        console.print("No stack runs here; starting one for the demo.")
+        async with _own_stack(Path(directory)) as own:
+            yield own
+
+
+async def _running(state_dir: Path) -> Target | None:
+    found = _read(state_dir)
+    if found is None:
+        return None
+    async with Client(found.url, found.api_key, tries=1) as client:
+        try:
+            async for _ in client.tasks(limit=1):
+                break
+        except ClientError:
+            return None
+    return found
+
+
+def _read(state_dir: Path) -> Target | None:
+    try:
+        stack = json.loads((state_dir / "stack.json").read_text(encoding="utf-8"))
+        return Target(stack["api_url"], stack["api_key"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextlib.asynccontextmanager
+async def _own_stack(directory: Path) -> AsyncIterator[Target]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidewheel_cli", "dev", "--state-dir", str(directory), "--port", "0"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield await _wait_for_stack(process, directory)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await process.wait()
+
+
+async def _wait_for_stack(process: asyncio.subprocess.Process, directory: Path) -> Target:
+    async with asyncio.timeout(START_DEADLINE):
+        while process.returncode is None:
+            found = await _running(directory)
+            if found is not None:
+                return found
+            await asyncio.sleep(0.2)
+    raise RuntimeError(
+        f"The stack ended with exit code {process.returncode} before it was ready; see its message above."
+    )
