@@ -1,0 +1,47 @@
+"""What tests share besides fixtures."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pydantic_settings import BaseSettings
+
+T = TypeVar("T")
+
+_POLL = 0.01  # seconds
+
+
+class Surroundings(BaseSettings):
+    """What the environment says about this test run."""
+
+    ci: bool = False
+
+
+async def wait_until(
+    condition: Callable[[], T | Awaitable[T]],
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is what this function is for
+    what: str = "",
+) -> T:
+    """Wait until a condition holds and return what it answered; an error that it raises fails the test at once.
+
+    Args:
+        condition: a plain or an async function; it holds when its answer is true.
+        timeout: seconds.
+        what: the condition in words, for the failure.
+    """
+    deadline = time.monotonic() + timeout
+    never = asyncio.Event()
+    while True:
+        answer = condition()
+        held: T = await answer if inspect.isawaitable(answer) else answer
+        if held:
+            return held
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what or condition} did not hold within {timeout} s; the last answer was {held!r}")
+        try:
+            await asyncio.wait_for(never.wait(), _POLL)
+        except TimeoutError:
+            continue
