@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
 
 from pydantic_settings import BaseSettings
 
@@ -19,12 +19,22 @@ class Surroundings(BaseSettings):
     ci: bool = False
 
 
+@overload
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Coroutine[Any, Any, T]], *, timeout: float = ..., what: str = ...
+) -> T: ...
+
+
+@overload
+async def wait_until(condition: Callable[[], T], *, timeout: float = ..., what: str = ...) -> T: ...
+
+
+async def wait_until(
+    condition: Callable[[], Any],
     *,
     timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is what this function is for
     what: str = "",
-) -> T:
+) -> Any:
     """Wait until a condition holds and return what it answered; an error that it raises fails the test at once.
 
     Args:
@@ -36,7 +46,7 @@ async def wait_until(
     never = asyncio.Event()
     while True:
         answer = condition()
-        held: T = await answer if inspect.isawaitable(answer) else answer
+        held = await answer if inspect.isawaitable(answer) else answer
         if held:
             return held
         if time.monotonic() > deadline:
