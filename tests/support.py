@@ -32,7 +32,7 @@ async def wait_until(condition: Callable[[], T], *, timeout: float = ..., what: 
 async def wait_until(
     condition: Callable[[], Any],
     *,
-    timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is what this function is for
+    timeout: float = 10.0,
     what: str = "",
 ) -> Any:
     """Wait until a condition holds and return what it answered; an error that it raises fails the test at once.

@@ -48,9 +48,9 @@ async def test_a_redriven_task_starts_over(client: Client) -> None:
     assert (again["state"], again["failures"]) == ("dead", 1)
 
 
-async def _attempted(client: Client, task_id: str, attempt: int) -> dict[str, object] | None:
+async def _attempted(client: Client, task_id: str, attempt: int) -> dict[str, object]:
     task = await client.get(task_id, wait=5)
-    return task if task["attempt"] == attempt and task["state"] == "dead" else None
+    return task if task["attempt"] == attempt and task["state"] == "dead" else {}
 
 
 async def test_a_task_is_gone_after_its_removal_delay_and_not_before_it_is_final(client: Client) -> None:
