@@ -2,7 +2,6 @@
 
 TidewheelError
 ├── Misconfigured   a setting, key or schema is not as the process needs it: it ends with a sentence
-├── Unsealable      a sealed value cannot be opened: a permanent error of that one task
 └── InvalidSchedule a recurrence that no clock can follow: the caller's fault
 """
 
@@ -13,10 +12,6 @@ class TidewheelError(Exception):
 
 class Misconfigured(TidewheelError):
     """A setting, a key or the schema is not as this process needs it."""
-
-
-class Unsealable(TidewheelError):
-    """A sealed value cannot be opened."""
 
 
 class InvalidSchedule(TidewheelError):

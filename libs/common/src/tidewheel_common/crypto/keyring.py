@@ -14,11 +14,11 @@ _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _HOW = "Write id:key, where key is 32 random bytes in base64 (openssl rand -base64 32), newest first, comma-separated."
 
 
-class MalformedKeys(ValueError):  # noqa: N818 -- reads as what is wrong
+class MalformedKeys(ValueError):
     """The text is not a list of keys. The message never holds any part of a key."""
 
 
-class UnknownKey(Exception):  # noqa: N818 -- reads as what is wrong
+class UnknownKey(Exception):
     """The keyring does not hold this key."""
 
 

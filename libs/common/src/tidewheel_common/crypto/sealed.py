@@ -32,7 +32,7 @@ HEAD_BYTES = 3
 TENANT_KEYS_CACHED = 4096
 
 
-class Unsealable(Exception):  # noqa: N818 -- reads as what happened
+class Unsealable(Exception):
     """A sealed value cannot be opened; the message says why, without any of its content."""
 
 

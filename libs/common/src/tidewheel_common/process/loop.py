@@ -33,7 +33,7 @@ Rest = Callable[[float, asyncio.Event], Awaitable[None]]
 """Pauses for some seconds, or until the event is set. Tests hand in one that does not wait."""
 
 
-class LoopFailed(Exception):  # noqa: N818 -- reads as what happened; the cause is the error
+class LoopFailed(Exception):
     """A loop ended with an error that is not a lost connection. Its cause is that error."""
 
 

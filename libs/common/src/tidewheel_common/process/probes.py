@@ -18,7 +18,7 @@ from tidewheel_common.process.health import Health
 from tidewheel_common.process.metrics import CONTENT_TYPE, Metrics
 
 
-class CannotListen(Exception):  # noqa: N818 -- reads as what happened
+class CannotListen(Exception):
     """The probes' address is taken or not ours; the message says what to do."""
 
 
