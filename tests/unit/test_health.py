@@ -6,9 +6,10 @@ from http.client import HTTPConnection
 
 import pytest
 
+from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.metrics import Metrics
-from tidewheel_common.process.probes import CannotListen, serve_probes
+from tidewheel_common.process.probes import serve_probes
 
 
 class Clock:
@@ -104,7 +105,7 @@ def test_a_taken_port_is_refused_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            pytest.raises(CannotListen, match=f"127.0.0.1:{port} .*Set TIDEWHEEL_HEALTH_PORT"),
+            pytest.raises(Misconfigured, match=f"127.0.0.1:{port} .*Set TIDEWHEEL_HEALTH_PORT"),
             serve_probes("127.0.0.1", port, health=Health(), metrics=Metrics("test")),
         ):
             pass

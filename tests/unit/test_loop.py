@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tidewheel_common.process.health import Health
-from tidewheel_common.process.loop import AGAIN, Loop, LoopFailed, run_loops
+from tidewheel_common.process.loop import AGAIN, Loop, LoopFailed, Transient, run_loops
 from tidewheel_common.process.metrics import Metrics
 
 DEADLINE = 5.0
@@ -22,6 +22,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
+        self.transient: Transient = (LostError,)
         self.health = Health(clock=lambda: 0.0)
         self.pauses: list[float] = []
         self.pauses_end_with: list[asyncio.Event] = []
@@ -50,7 +51,7 @@ class Bench:
             await run_loops(
                 loops,
                 stop=self.stop,
-                transient=(LostError,),
+                transient=self.transient,
                 health=self.health,
                 jitter=lambda: jitter,
                 metrics=metrics,
@@ -110,6 +111,15 @@ async def test_a_streak_of_lost_connections_is_logged_once_and_so_is_its_end(ben
 async def test_a_group_of_lost_connections_is_a_lost_connection(bench: Bench) -> None:
     group = ExceptionGroup("both", [LostError(), ExceptionGroup("inner", [LostError()])])
     await bench.run(Loop(name="promote", tick=bench.script(group, AGAIN), every=7))
+    assert bench.pauses == [0.0, 0.1]
+
+
+async def test_a_function_may_tell_lost_connections_from_bugs(bench: Bench) -> None:
+    bench.transient = lambda error: "connection" in str(error)
+    tick = bench.script(KeyError("connection"), KeyError("typo"), AGAIN)
+    with pytest.raises(LoopFailed) as caught:
+        await bench.run(Loop(name="promote", tick=tick, every=7))
+    assert str(caught.value.__cause__) == "'typo'"
     assert bench.pauses == [0.0, 0.1]
 
 

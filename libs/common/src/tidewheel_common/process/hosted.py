@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
 from typing import Generic, TypeVar
 
+from tidewheel_common.process.loop import Transient
 from tidewheel_common.process.service import Build, Process, new_event_loop, serve
 from tidewheel_common.process.settings import Settings
 
@@ -27,7 +31,7 @@ class BackgroundLoops(Generic[S]):
         process: Process[S],
         build: Build[S],
         *,
-        transient: tuple[type[BaseException], ...],
+        transient: Transient,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._process = process
@@ -72,7 +76,7 @@ class SlicedLoops(Generic[S]):
         transient: The errors that mean a lost connection.
     """
 
-    def __init__(self, process: Process[S], build: Build[S], *, transient: tuple[type[BaseException], ...]) -> None:
+    def __init__(self, process: Process[S], build: Build[S], *, transient: Transient) -> None:
         self._process = process
         self._loop = new_event_loop()
         self._serving = self._loop.create_task(serve(process, build, transient=transient))
@@ -80,11 +84,17 @@ class SlicedLoops(Generic[S]):
     def advance(self, seconds: float) -> bool:
         """Let the loops run for so many seconds and tell whether they go on after it.
 
+        A signal ends the slice early; its handler runs after the slice, never in the middle of a tick.
+
         Raises:
             LoopFailed: A loop has failed.
         """
         if not self._serving.done():
-            self._loop.run_until_complete(asyncio.wait({self._serving}, timeout=seconds))
+            signalled = self._loop.create_future()
+            with deferred_signals(partial(self._loop.call_soon_threadsafe, _settle, signalled)):
+                self._loop.run_until_complete(
+                    asyncio.wait({self._serving, signalled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                )
         if self._serving.done():
             self._serving.result()
         return not self._serving.done()
@@ -100,3 +110,36 @@ class SlicedLoops(Generic[S]):
             self._serving.cancel()
             self._loop.run_until_complete(asyncio.gather(self._serving, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+@contextlib.contextmanager
+def deferred_signals(wake: Callable[[], object]) -> Iterator[None]:
+    """Hold the handlers of SIGTERM and SIGINT back until the block has ended; `wake` is called when one arrives.
+
+    Celery's handlers raise SystemExit wherever the program happens to be, which may be inside of a transaction.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[signal.Signals] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        arrived.append(signal.Signals(number))
+        wake()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    held = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+    for number in arrived:
+        held[number](number, None)

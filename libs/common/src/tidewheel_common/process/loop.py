@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tidewheel_common.core.errors import TidewheelError
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.metrics import Metrics
 
@@ -32,8 +33,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 Rest = Callable[[float, asyncio.Event], Awaitable[None]]
 """Pauses for some seconds, or until the event is set. Tests hand in one that does not wait."""
 
+Transient = tuple[type[BaseException], ...] | Callable[[BaseException], bool]
+"""The errors that mean a lost connection: their types, or a function that tells them."""
 
-class LoopFailed(Exception):
+
+class LoopFailed(TidewheelError):
     """A loop ended with an error that is not a lost connection. Its cause is that error."""
 
 
@@ -70,7 +74,7 @@ async def run_loops(
     loops: Sequence[Loop],
     *,
     stop: asyncio.Event,
-    transient: tuple[type[BaseException], ...],
+    transient: Transient,
     health: Health,
     jitter: Callable[[], float],
     metrics: Metrics | None = None,
@@ -156,7 +160,7 @@ class _Runner:
         *,
         stop: asyncio.Event,
         halt: asyncio.Event,
-        transient: tuple[type[BaseException], ...],
+        transient: Transient,
         health: Health,
         jitter: Callable[[], float],
         metrics: Metrics | None,
@@ -228,11 +232,11 @@ class _Runner:
             self._metrics.ticked(self.loop.name, result=result, seconds=time.monotonic() - started)
 
 
-def _is_transient(error: BaseException, transient: tuple[type[BaseException], ...]) -> bool:
+def _is_transient(error: BaseException, transient: Transient) -> bool:
     """Tell whether an error, or every error of a group, is a lost connection."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_transient(inner, transient) for inner in error.exceptions)
-    return isinstance(error, transient)
+    return isinstance(error, transient) if isinstance(transient, tuple) else transient(error)
 
 
 def _first_line(error: Exception, *, limit: int = 200) -> str:

@@ -14,12 +14,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 
+from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.metrics import CONTENT_TYPE, Metrics
-
-
-class CannotListen(Exception):
-    """The probes' address is taken or not ours; the message says what to do."""
 
 
 @contextmanager
@@ -36,12 +33,12 @@ def serve_probes(host: str, port: int, *, health: Health, metrics: Metrics) -> I
         The port that it listens on.
 
     Raises:
-        CannotListen: The address is taken, or is not an address of this machine.
+        Misconfigured: The address is taken, or is not an address of this machine.
     """
     try:
         server = _Server(host, port, health, metrics)
     except (OSError, OverflowError) as error:
-        raise CannotListen(
+        raise Misconfigured(
             f"Cannot listen on {host}:{port} for probes: {error}. "
             "Set TIDEWHEEL_HEALTH_PORT to a free port (0 takes any) and TIDEWHEEL_HEALTH_HOST to an address of this "
             "machine."

@@ -25,11 +25,12 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.logs import configure_logs
-from tidewheel_common.process.loop import Loop, LoopFailed, run_loops
+from tidewheel_common.process.loop import Loop, LoopFailed, Transient, run_loops
 from tidewheel_common.process.metrics import Metrics
-from tidewheel_common.process.probes import CannotListen, serve_probes
+from tidewheel_common.process.probes import serve_probes
 from tidewheel_common.process.settings import EXIT_SETTINGS, Settings
 from tidewheel_common.process.tracing import start_tracing
 
@@ -86,7 +87,7 @@ def open_process(name: str, settings: S, *, shared_metrics: Path | None = None) 
         shared_metrics: The directory from `share_with_children`, in a process with forked children.
 
     Raises:
-        CannotListen: The probes' address is taken.
+        Misconfigured: The probes' address is taken.
     """
     configure_logs(name, settings.log_level)
     tracing = start_tracing(f"tidewheel-{name}", endpoint=settings.otlp_endpoint)
@@ -101,7 +102,7 @@ def open_process(name: str, settings: S, *, shared_metrics: Path | None = None) 
         tracing.close()
 
 
-async def serve(process: Process[S], build: Build[S], *, transient: tuple[type[BaseException], ...]) -> None:
+async def serve(process: Process[S], build: Build[S], *, transient: Transient) -> None:
     """Run the loops that `build` yields until `process.stop` is set.
 
     Raises:
@@ -121,9 +122,7 @@ async def serve(process: Process[S], build: Build[S], *, transient: tuple[type[B
         )
 
 
-def run_service(
-    name: str, settings: S, build: Build[S], *, transient: tuple[type[BaseException], ...] = (OSError,)
-) -> int:
+def run_service(name: str, settings: S, build: Build[S], *, transient: Transient = (OSError,)) -> int:
     """Be a process until SIGTERM or SIGINT, and return its exit code.
 
     A second signal ends it at once.
@@ -135,12 +134,12 @@ def run_service(
         transient: The errors that mean a lost connection.
 
     Returns:
-        0 after an orderly stop, 1 after an error, 2 when the probes cannot listen where the settings say.
+        0 after an orderly stop, 1 after an error, 2 when a setting, a key or the schema is wrong.
     """
     try:
         with open_process(name, settings) as process, asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve_until_signal(process, build, transient))
-    except CannotListen as error:
+    except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
     except LoopFailed as error:  # logged with its traceback where it happened
@@ -152,7 +151,7 @@ def run_service(
     return 0
 
 
-async def _serve_until_signal(process: Process[S], build: Build[S], transient: tuple[type[BaseException], ...]) -> None:
+async def _serve_until_signal(process: Process[S], build: Build[S], transient: Transient) -> None:
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
