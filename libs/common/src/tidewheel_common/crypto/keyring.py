@@ -7,19 +7,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Self
 
+from tidewheel_common.core.errors import Misconfigured
+
 KEY_BYTES = 32
 
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
-_HOW = "Write id:key, where key is 32 random bytes in base64 (openssl rand -base64 32), newest first, comma-separated."
-
-
-class MalformedKeys(ValueError):
-    """The text is not a list of keys. The message never holds any part of a key."""
-
-
-class UnknownKey(Exception):
-    """The keyring does not hold this key."""
+_HOW = (
+    "Write TIDEWHEEL_KEYS as id:key, where key is 32 random bytes in base64 (openssl rand -base64 32); "
+    "several with commas, the newest first."
+)
 
 
 class Keyring:
@@ -29,17 +26,17 @@ class Keyring:
         keys: Id to 32 secret bytes; the first seals.
 
     Raises:
-        MalformedKeys: There is none, or an id or a key is not well formed.
+        Misconfigured: There is none, or an id or a key is not well formed.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys:
-            raise MalformedKeys(f"There is no key. {_HOW}")
+            raise Misconfigured(f"There is no key to seal payloads with. {_HOW}")
         for key_id, key in keys.items():
             if not _KEY_ID.fullmatch(key_id):
-                raise MalformedKeys("A key's id must be 1 to 32 letters, digits, dots, dashes or underscores.")
+                raise Misconfigured("A key's id must be 1 to 32 letters, digits, dots, dashes or underscores.")
             if len(key) != KEY_BYTES:
-                raise MalformedKeys(f"The key {key_id} has {len(key)} bytes instead of {KEY_BYTES}. {_HOW}")
+                raise Misconfigured(f"The key {key_id} has {len(key)} bytes instead of {KEY_BYTES}. {_HOW}")
         self._keys = MappingProxyType(dict(keys))
         self.primary = next(iter(self._keys))
 
@@ -48,31 +45,26 @@ class Keyring:
         """Read `id:key[,older:key…]`, keys in base64 (URL-safe or not, padded or not).
 
         Raises:
-            MalformedKeys: The text is not that.
+            Misconfigured: The text is not that.
         """
         keys: dict[str, bytes] = {}
         for place, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
             key_id, colon, encoded = entry.partition(":")
             if not colon or not _KEY_ID.fullmatch(key_id):  # an id that is none may be a key; do not repeat it
-                raise MalformedKeys(f"Entry {place} of the keys does not begin with an id and a colon. {_HOW}")
+                raise Misconfigured(f"Entry {place} of the keys does not begin with an id and a colon. {_HOW}")
             if key_id in keys:
-                raise MalformedKeys(f"The key id {key_id} is there twice; give each key its own id.")
+                raise Misconfigured(f"The key id {key_id} is there twice; give each key its own id.")
             keys[key_id] = _decode(key_id, encoded)
         return cls(keys)
 
-    def root(self, key_id: str) -> bytes:
-        """Return the root key with this id.
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, the primary one first."""
+        return tuple(self._keys)
 
-        Raises:
-            UnknownKey: The keyring does not hold it.
-        """
-        try:
-            return self._keys[key_id]
-        except KeyError:
-            known = ", ".join(self._keys)
-            raise UnknownKey(
-                f"The key {key_id!r} is not in the keyring ({known}); add it to TIDEWHEEL_KEYS, after the first."
-            ) from None
+    def root(self, key_id: str) -> bytes | None:
+        """Return the root key with this id, or None when the keyring does not hold it."""
+        return self._keys.get(key_id)
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(f'{key_id}:***' for key_id in self._keys)})"
@@ -83,4 +75,4 @@ def _decode(key_id: str, encoded: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
-        raise MalformedKeys(f"The key {key_id} is not base64. {_HOW}") from None
+        raise Misconfigured(f"The key {key_id} is not base64. {_HOW}") from None

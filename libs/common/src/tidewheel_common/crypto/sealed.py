@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from tidewheel_common.crypto.keyring import KEY_BYTES, Keyring, UnknownKey
+from tidewheel_common.core.errors import TidewheelError
+from tidewheel_common.crypto.keyring import KEY_BYTES, Keyring
 
 VERSION = 1
 NONCE_BYTES = 12
@@ -32,7 +33,7 @@ HEAD_BYTES = 3
 TENANT_KEYS_CACHED = 4096
 
 
-class Unsealable(Exception):
+class Unsealable(TidewheelError):
     """A sealed value cannot be opened; the message says why, without any of its content."""
 
 
@@ -83,8 +84,13 @@ class Sealer:
 
         @lru_cache(maxsize=TENANT_KEYS_CACHED)
         def tenant_key(key_id: str, tenant: bytes) -> bytes:
+            if (root := keyring.root(key_id)) is None:
+                raise Unsealable(
+                    f"The key {key_id!r} that sealed this value is not in TIDEWHEEL_KEYS, which has "
+                    f"{', '.join(keyring.ids)}; add it there, after the first."
+                )
             info = _joined(b"tidewheel tenant key", tenant)
-            return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(keyring.root(key_id))
+            return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(root)
 
         self._tenant_key = tenant_key
 
@@ -120,8 +126,6 @@ class Sealer:
         try:
             cipher, identity = self._cipher(envelope.key_id, tenant, subject, field)
             return cipher.decrypt(envelope.nonce, envelope.ciphertext, identity)
-        except UnknownKey as error:
-            raise Unsealable(f"The sealed {field} cannot be opened. {error}") from None
         except InvalidTag:
             raise Unsealable(
                 f"The sealed {field} does not open under the key {envelope.key_id!r}: it was changed, it belongs to "
