@@ -1,6 +1,6 @@
 """`tidewheel dev`: what it starts stays up, is told apart, and is gone afterwards.
 
-The services are stand-ins that only answer `/readyz`; the servers and the supervisor are the real ones.
+Except in the last test, the services are stand-ins that only answer `/readyz`; servers and supervisor are the real ones.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +51,22 @@ class Standin:
         return errors.decode()
 
 
-async def _spawn(state_dir: Path, *, port: int = 0, behaviour: str = "") -> Process:
+async def _spawn(
+    state_dir: Path, *, port: int = 0, behaviour: str = "", environment: Mapping[str, str] | None = None
+) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, str(Path(__file__).parents[1] / "standin.py"), "stack", str(state_dir), str(port), behaviour),
         stdout=PIPE,
         stderr=PIPE,
+        env=environment,
     )
 
 
 @asynccontextmanager
-async def standin_stack(state_dir: Path, *, behaviour: str = "") -> AsyncIterator[Standin]:
-    process = await _spawn(state_dir, behaviour=behaviour)
+async def standin_stack(
+    state_dir: Path, *, behaviour: str = "", environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Standin]:
+    process = await _spawn(state_dir, behaviour=behaviour, environment=environment)
     try:
         assert process.stdout is not None
         await asyncio.wait_for(process.stdout.readuntil(b"Ctrl-C stops it."), 60)
@@ -79,15 +84,15 @@ async def _refusal(state_dir: Path, *, port: int = 0, behaviour: str = "") -> tu
 
 
 def _belonging_to(state_dir: Path) -> set[int]:
-    """The processes that name the state directory in their command line, or work in it."""
+    """The processes that name the state directory in their command line or environment, or work in it."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = (process / "cmdline").read_bytes()
+            words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             inside = (process / "cwd").readlink().is_relative_to(state_dir)
         except OSError:
             continue  # it has ended
-        if inside or os.fsencode(state_dir) in arguments:
+        if inside or os.fsencode(state_dir) in words:
             found.add(int(process.name))
     return found
 
@@ -138,6 +143,19 @@ async def test_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
         await wait_until(lambda: not _belonging_to(tmp_path), what="the end of services, their children and servers")
 
 
+async def test_named_servers_and_keys_win_over_our_own(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    given = {
+        "TIDEWHEEL_DATABASE_URL": database_url,
+        "TIDEWHEEL_REDIS_URL": redis_url,
+        "TIDEWHEEL_BOOTSTRAP_API_KEY": "tw_given",
+    }
+    async with standin_stack(tmp_path, environment=given) as running:
+        stack = running.stack
+    assert (stack.database_url, stack.redis_url, stack.api_key) == tuple(given.values())
+    assert set(stack.services) == set(NAMES)
+    assert [path.name for path in (tmp_path / "secrets").iterdir()] == ["keys"]
+
+
 async def test_a_second_signal_kills_what_does_not_stop(tmp_path: Path) -> None:
     async with standin_stack(tmp_path, behaviour="gateway-stubborn") as running:
         running.process.send_signal(signal.SIGINT)
@@ -179,3 +197,19 @@ async def test_a_service_that_never_gets_ready_ends_the_start_with_its_last_word
     assert "reaper ended with exit code 1, 5 times before it was ready." in errors
     assert "reaper has no luck" in errors
     assert not _belonging_to(tmp_path)
+
+
+async def test_a_killed_tidewheel_leaves_no_process(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidewheel_cli", "dev", "--state-dir", str(tmp_path), "--port", "0"),
+        stdout=PIPE,
+        env={"TIDEWHEEL_TEST": str(tmp_path)},  # every process of the stack inherits it, and so is found
+    )
+    assert process.stdout is not None
+    await asyncio.wait_for(process.stdout.readuntil(b"Ctrl-C stops it."), 90)
+    stack = read_stack(tmp_path)
+    assert stack is not None
+    assert set(stack.services.values()) <= _belonging_to(tmp_path)
+    process.kill()
+    await process.communicate()
+    await wait_until(lambda: not _belonging_to(tmp_path), what="the end of everything, a pool of workers included")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tidewheel_cli.dev.address import Stack
-from tidewheel_cli.dev.command import introduction
+from tidewheel_cli.dev.command import introduction, state_directory
 from tidewheel_cli.dev.credentials import new_api_key, new_key_ring
 from tidewheel_cli.dev.logs import KEPT, rotate
 from tidewheel_cli.dev.options import DEMO_HANDLERS, Options
@@ -63,3 +63,13 @@ def test_a_stack_prints_no_secret_by_accident_and_its_curl_line_on_purpose() -> 
     text = introduction(stack, Path(".tidewheel"), seconds=3.21)
     assert "curl -H 'Authorization: Bearer tw_a_b'" in text
     assert "ready after 3.2 s" in text
+
+
+def test_only_an_ephemeral_state_is_deleted_at_the_end(tmp_path: Path) -> None:
+    with state_directory(tmp_path, ephemeral=False) as kept:
+        assert kept == tmp_path
+    with state_directory(tmp_path, ephemeral=True) as ephemeral:
+        assert ephemeral.is_dir()
+        assert ephemeral != tmp_path
+    assert tmp_path.is_dir()
+    assert not ephemeral.exists()

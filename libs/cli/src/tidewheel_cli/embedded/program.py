@@ -1,7 +1,7 @@
 """A program that runs as our child, in the foreground, and never outlives us.
 
-On Linux the kernel signals it when we die, even by `kill -9`. macOS has no such wish: there a killed parent leaves its
-servers behind, and the next start says so.
+On Linux the kernel signals it when we die, even by `kill -9`. macOS cannot be asked for that: there only the undertaker
+of `tidewheel dev` ends it, and a killed test run leaves its servers behind.
 """
 
 import asyncio
