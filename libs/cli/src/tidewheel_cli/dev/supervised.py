@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator, Callable
 
 from tidewheel_cli.dev.guard import Guard
 from tidewheel_cli.dev.restart import is_hopeless, restart_delay
-from tidewheel_cli.embedded.program import Program, how_it_ended, kill_group, last_words, start, stop, until_ready
+from tidewheel_cli.embedded.program import (
+    Program,
+    how_it_ended,
+    kill_group,
+    last_words,
+    size_of,
+    start,
+    stop,
+    until_ready,
+)
 from tidewheel_cli.errors import CannotStart
 from tidewheel_cli.waiting import first_of, in_background
 
@@ -72,15 +81,16 @@ class Supervised:
         deaths = 0
         while not self._stopping.is_set():
             began = time.monotonic()
+            since = size_of(self.program.log)
             code = await self._live()
             if self._stopping.is_set():
                 return
             deaths += 1
-            self._give_up_if_hopeless(deaths, code)
+            self._give_up_if_hopeless(deaths, code, since)
             delay = restart_delay(delay, lived=time.monotonic() - began)
             self._report(
                 f"{self.program.name} {how_it_ended(code)}; it starts again in {delay:g} s. "
-                f"{last_words(self.program.log)}"
+                f"{last_words(self.program.log, since=since)}"
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
@@ -113,9 +123,9 @@ class Supervised:
             await until_ready(process, self.program)
             self.ready.set()
 
-    def _give_up_if_hopeless(self, deaths: int, code: int) -> None:
+    def _give_up_if_hopeless(self, deaths: int, code: int, since: int) -> None:
         if is_hopeless(deaths=deaths, was_ready=self.ready.is_set()):
             raise CannotStart(
                 f"{self.program.name} {how_it_ended(code)}, {deaths} times before it was ready. "
-                f"{last_words(self.program.log)}"
+                f"{last_words(self.program.log, since=since)}"
             )

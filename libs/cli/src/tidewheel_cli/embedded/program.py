@@ -159,10 +159,15 @@ def how_it_ended(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def last_words(log: Path) -> str:
-    """Return the end of a log, with a sentence that says where the rest is."""
+def size_of(log: Path) -> int:
+    """Return how much a log holds already, in bytes."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def last_words(log: Path, *, since: int = 0) -> str:
+    """Return the end of what a log has received since it had a size, with a sentence that says where the rest is."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
     except FileNotFoundError:
         lines = []
     if not lines:
