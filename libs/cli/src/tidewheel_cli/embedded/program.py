@@ -1,7 +1,7 @@
 """A program that runs as our child, in the foreground, and never outlives us.
 
-On Linux the kernel signals it when we die, even by `kill -9`. macOS has no such wish: there a killed parent leaves its
-servers behind, and the next start says so.
+On Linux the kernel signals it when we die, even by `kill -9`. macOS cannot be asked for that: there only the undertaker
+of `tidewheel dev` ends it, and a killed test run leaves its servers behind.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidewheel_cli.errors import CannotStart
+from tidewheel_cli.waiting import first_of
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL = 0.02  # seconds between two looks at whether a program is ready
@@ -123,33 +124,28 @@ async def until_ready(process: Process, program: Program) -> None:
     Raises:
         CannotStart: it ended, or was not ready in time.
     """
-    ended = asyncio.ensure_future(process.wait())
     try:
         async with asyncio.timeout(program.patience):
             while not await program.ready():
-                await asyncio.wait({ended}, timeout=_POLL)
-                if ended.done():
+                await first_of(process.wait(), patience=_POLL)
+                if process.returncode is not None:
                     raise CannotStart(
-                        f"{program.name} {how_it_ended(ended.result())} before it was ready. {last_words(program.log)}"
+                        f"{program.name} {how_it_ended(process.returncode)} before it was ready. "
+                        f"{last_words(program.log)}"
                     )
     except TimeoutError:
         raise CannotStart(
             f"{program.name} was not ready within {program.patience:g} s. {last_words(program.log)}"
         ) from None
-    finally:
-        ended.cancel()
 
 
-async def stop(process: Process, program: Program) -> None:
-    """Ask a program to end, and kill it when it takes longer than its grace."""
+async def stop(process: Process, program: Program, *, hurry: asyncio.Event | None = None) -> None:
+    """Ask a program to end, and kill it when it takes longer than its grace, or when there is a hurry."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(program.stop_signal)
-    try:
-        await asyncio.wait_for(process.wait(), program.grace)
-    except TimeoutError:
-        kill_group(process.pid)
-        await process.wait()
+    await first_of(process.wait(), *(() if hurry is None else (hurry.wait(),)), patience=program.grace)
     kill_group(process.pid)
+    await process.wait()
 
 
 def kill_group(pid: int) -> None:
@@ -163,10 +159,15 @@ def how_it_ended(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def last_words(log: Path) -> str:
-    """Return the end of a log, with a sentence that says where the rest is."""
+def size_of(log: Path) -> int:
+    """Return how much a log holds already, in bytes."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def last_words(log: Path, *, since: int = 0) -> str:
+    """Return the end of what a log has received since it had a size, with a sentence that says where the rest is."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
     except FileNotFoundError:
         lines = []
     if not lines:

@@ -1,0 +1,58 @@
+# Everything here needs only make and Python 3.11 or newer. `make help` lists it.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+
+VENV := .venv
+BIN := $(VENV)/bin
+SYNCED := $(VENV)/.synced
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help sync up demo test check format bench chaos clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(SYNCED) ## start everything on this machine; ARGS="--port 9000 --handlers shop.tasks"
+	@exec $(BIN)/tidewheel dev $(ARGS)
+
+demo: $(SYNCED) ## one of each kind of task, on the running stack or on one of its own
+	@exec $(BIN)/tidewheel demo $(ARGS)
+
+test: $(SYNCED) ## run every test on servers of its own; ARGS="tests/unit -k backoff"
+	@exec $(BIN)/pytest $(ARGS)
+
+check: $(SYNCED) ## linter, format, types, import contracts, migrations
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy libs/*/src services/*/src tests
+	$(BIN)/lint-imports
+	$(BIN)/tidewheel check-migrations
+
+format: $(SYNCED) ## mend what the linter and the formatter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(SYNCED) ## measure a stack on this machine; ARGS="--seconds 10"
+	@exec $(BIN)/python -m tests.bench.run $(ARGS)
+
+chaos: $(SYNCED) ## kill and starve things while tasks run
+	@exec $(BIN)/pytest tests/chaos $(ARGS)
+
+sync: $(SYNCED) ## bring .venv up to date with uv.lock
+
+clean: ## remove .venv and caches; the state in .tidewheel stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv lives beside what it installs, so that nothing has to be there before; --inexact lets it stay.
+$(SYNCED): uv.lock $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tidewheel needs Python 3.11 or newer: make up PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+	@$(BIN)/uv --version 2>/dev/null | grep -qF "uv $(UV_VERSION) " || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --all-packages --locked --inexact
+	@touch $@
