@@ -1,6 +1,6 @@
 """The `tidewheel` command. Results go to stdout, messages to stderr.
 
-Exit codes: 0 done, 2 it could not be done as asked; the message says why.
+Exit codes: 0 done, 1 the demo did not end as it should, 2 it could not be done as asked; the message says why.
 """
 
 import asyncio
@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
+from tidewheel_cli.demo.command import Target
+from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
 from tidewheel_cli.dev.command import state_directory
 from tidewheel_cli.dev.options import Options
@@ -37,6 +40,19 @@ def dev(
     with state_directory(state_dir, ephemeral=ephemeral) as directory:
         options = Options(state_dir=directory, port=port, handlers=handlers, environment=environment)
         _run(run_dev(options, say=typer.echo, report=_report))
+
+
+@app.command()
+def demo(
+    *,
+    url: Annotated[str, typer.Option(envvar="TIDEWHEEL_URL", help="A gateway, to use it instead.")] = "",
+    api_key: Annotated[str, typer.Option(envvar="TIDEWHEEL_API_KEY", help="The key to that gateway.")] = "",
+    state_dir: Annotated[Path, typer.Option(help="Where a running stack keeps its state.")] = Path(".tidewheel"),
+) -> None:
+    """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
+    target = Target(url, api_key) if url else None
+    if not asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console())):
+        raise typer.Exit(1)
 
 
 @app.command()
