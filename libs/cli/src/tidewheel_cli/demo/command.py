@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tidewheel_cli.demo.show import run_demo
+from tidewheel_cli.dev.address import read_stack
 from tidewheel_client import Client, ClientError
 
 START_DEADLINE = 90.0
@@ -42,7 +42,7 @@ async def demo(*, target: Target | None, state_dir: Path, console: Console) -> b
 
 @contextlib.asynccontextmanager
 async def _stack(target: Target | None, state_dir: Path, console: Console) -> AsyncIterator[Target]:
-    running = target or await _running(state_dir)
+    running = target or _running(state_dir)
     if running is not None:
         yield running
         return
@@ -52,25 +52,9 @@ async def _stack(target: Target | None, state_dir: Path, console: Console) -> As
             yield own
 
 
-async def _running(state_dir: Path) -> Target | None:
-    found = _read(state_dir)
-    if found is None:
-        return None
-    async with Client(found.url, found.api_key, tries=1) as client:
-        try:
-            async for _ in client.tasks(limit=1):
-                break
-        except ClientError:
-            return None
-    return found
-
-
-def _read(state_dir: Path) -> Target | None:
-    try:
-        stack = json.loads((state_dir / "stack.json").read_text(encoding="utf-8"))
-        return Target(stack["api_url"], stack["api_key"])
-    except (OSError, ValueError, KeyError):
-        return None
+def _running(state_dir: Path) -> Target | None:
+    stack = read_stack(state_dir)
+    return Target(stack.api_url, stack.api_key) if stack is not None else None
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +74,7 @@ async def _own_stack(directory: Path) -> AsyncIterator[Target]:
 async def _wait_for_stack(process: asyncio.subprocess.Process, directory: Path) -> Target:
     async with asyncio.timeout(START_DEADLINE):
         while process.returncode is None:
-            found = await _running(directory)
+            found = _running(directory)
             if found is not None:
                 return found
             await asyncio.sleep(0.2)
