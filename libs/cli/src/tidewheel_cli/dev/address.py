@@ -30,12 +30,12 @@ class Stack:
 
 def read_stack(state_dir: Path) -> Stack | None:
     """Return the stack that runs on a state directory, if one does and is ready."""
-    if not is_held(state_dir):
-        return None
     try:
-        return Stack(**json.loads((state_dir / _NAME).read_text(encoding="utf-8")))
+        stack = Stack(**json.loads((state_dir / _NAME).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    # Asked last: the question takes the lock for a moment, which a stack that is just starting would find taken.
+    return stack if is_held(state_dir) else None
 
 
 class Bulletin:
