@@ -3,6 +3,8 @@
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+__all__ = ["TRANSIENT", "Redis", "open_redis"]
+
 TRANSIENT: tuple[type[BaseException], ...] = (RedisError, OSError, TimeoutError)
 """What a lost, restarting, loading or full Redis raises; a loop waits and tries again."""
 

@@ -4,7 +4,7 @@
 |---|---|---|---|---|
 | `tidewheel:{<queue>}:high`, `:medium`, `:low` | stream | dispatcher | executor | an entry goes when it is acked |
 | `tidewheel:queues` | set | dispatcher | executor | for ever; refilled when lost |
-| `tidewheel:epoch` | string | dispatcher | dispatcher | for ever; its absence means loss |
+| `tidewheel:epoch` | string | dispatcher | dispatcher | for ever; another value than expected means loss |
 | `tidewheel:wake:<who>` | channel | whoever leaves work | `<who>` | not stored |
 
 The braces make a queue's streams share one slot of a Redis Cluster. Celery's own keys (`_kombu.*`, `*.pidbox`) stand

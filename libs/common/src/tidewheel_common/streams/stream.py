@@ -1,40 +1,66 @@
 """Task streams, from the side that writes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from tidewheel_common.core.task import Priority
+from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.hint import Hint
-from tidewheel_common.streams.keys import EPOCH, GROUP, QUEUES, stream_key, stream_keys
+from tidewheel_common.streams.keys import GROUP, QUEUES, stream_key, stream_keys
+
+_PAGE = 1000
+"""Entries that are read in one round trip."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Line:
+    """One priority of one queue; each has a stream of its own. Lines sort by queue, high before low."""
+
+    queue: str
+    priority: Priority
+
+    @property
+    def key(self) -> str:
+        """Return the key of its stream."""
+        return stream_key(self.queue, self.priority)
 
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """A hint and the stream that it goes to."""
+    """A hint and the line that it waits in."""
 
-    queue: str
-    priority: Priority
+    line: Line
     hint: Hint
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What tells one life of Redis' data from the next; any difference may mean that entries were lost.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How much a stream holds."""
 
-    `run_id` changes with a restart, `replication_id` with a failover, `epoch` is gone after FLUSHALL or an eviction.
-    None of them sees a truncated append-only file: that is what the overdue sweep is for.
-    """
+    unread: int
+    """Entries that no executor has read."""
+    in_flight: int
+    """Entries that an executor holds; an ack deletes its entry."""
+    last_read: bytes
+    """The id of the entry that was read last."""
+    grouped: bool
+    """False when the stream, or its consumer group, does not exist."""
 
-    epoch: bytes | None
-    run_id: str
-    replication_id: str
+    @property
+    def entries(self) -> int:
+        """Count all entries."""
+        return self.unread + self.in_flight
+
+
+EMPTY = Depth(unread=0, in_flight=0, last_read=b"0-0", grouped=False)
+"""The depth of a stream that does not exist."""
 
 
 async def push(redis: Redis, entries: Sequence[Addressed]) -> None:
-    """Append hints to their streams, in one round trip, all or none.
+    """Append hints to their streams, in one round trip.
 
     Raises:
         RedisError: some may have been written; writing them again is harmless, the claim drops what is doubled.
@@ -42,45 +68,84 @@ async def push(redis: Redis, entries: Sequence[Addressed]) -> None:
     if not entries:
         return
     pipeline = redis.pipeline(transaction=False)
-    pipeline.sadd(QUEUES, *{entry.queue for entry in entries})
+    pipeline.sadd(QUEUES, *sorted({entry.line.queue for entry in entries}))
     for entry in entries:
         # Never with MAXLEN: trimming drops entries that nobody has read (research: reliability, finding 8).
-        pipeline.xadd(stream_key(entry.queue, entry.priority), entry.hint.to_fields())  # type: ignore[arg-type]  # str keys are fine
+        pipeline.xadd(entry.line.key, entry.hint.to_fields())  # type: ignore[arg-type]  # str keys are fine
     await pipeline.execute()
 
 
-async def depths(redis: Redis, queues: Sequence[str]) -> dict[str, int]:
-    """Return how many entries each queue's streams hold, in flight included (an ack deletes its entry)."""
+async def depths(redis: Redis, lines: Sequence[Line]) -> dict[Line, Depth]:
+    """Return how much each line's stream holds, in one round trip."""
+    if not lines:
+        return {}
     pipeline = redis.pipeline(transaction=False)
-    for queue in queues:
-        for key in stream_keys(queue):
-            pipeline.xlen(key)
-    lengths = await pipeline.execute()
-    width = len(Priority)
-    return {queue: sum(lengths[i * width : (i + 1) * width]) for i, queue in enumerate(queues)}
+    for line in lines:
+        pipeline.xlen(line.key)
+        pipeline.xinfo_groups(line.key)
+    replies = iter(await pipeline.execute(raise_on_error=False))
+    return {line: _depth(next(replies), next(replies)) for line in lines}
+
+
+def _depth(length: Any, groups: Any) -> Depth:
+    for reply in (length, groups):
+        # A stream that does not exist has length 0, and its groups cannot be listed.
+        if isinstance(reply, Exception) and "no such key" not in str(reply):
+            raise reply
+    if not isinstance(groups, Exception):
+        for group in groups:
+            if group["name"] == GROUP.encode():
+                pending = int(group["pending"])
+                # Both are read in one pipeline but not in one instant: the difference is never negative.
+                return Depth(
+                    unread=max(0, length - pending),
+                    in_flight=min(pending, length),
+                    last_read=group["last-delivered-id"],
+                    grouped=True,
+                )
+    return Depth(unread=length, in_flight=0, last_read=EMPTY.last_read, grouped=False)
+
+
+async def unread_hints(redis: Redis, line: Line, depth: Depth) -> set[tuple[bytes, bytes]]:
+    """Return task id (hex) and attempt of every hint that waits in a line and that no executor has read.
+
+    The dispatcher's window bounds how many there are.
+    """
+    found: set[tuple[bytes, bytes]] = set()
+    after = depth.last_read
+    page: Any = None
+    while page is None or len(page) == _PAGE:
+        page = await redis.xrange(line.key, min=b"(" + after, count=_PAGE)
+        found.update(_identities(page))
+        after = page[-1][0] if page else after
+    return found
+
+
+def _identities(page: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[tuple[bytes, bytes]]:
+    for _, fields in page:
+        if b"i" in fields and b"a" in fields:
+            yield fields[b"i"], fields[b"a"]
+
+
+async def known_queues(redis: Redis) -> list[str]:
+    """Return the names of all queues that were ever pushed to, sorted."""
+    members: Any = await redis.smembers(QUEUES)
+    return sorted(member.decode() for member in members)
+
+
+def lines_of(queues: Iterable[str]) -> list[Line]:
+    """Return every line of some queues."""
+    return [Line(queue, priority) for queue in queues for priority in Priority]
 
 
 async def ensure_groups(redis: Redis, queues: Iterable[str]) -> None:
     """Create the streams and their consumer group, from the first entry on, where they do not exist."""
-    for queue in queues:
-        for key in stream_keys(queue):
-            try:
-                await redis.xgroup_create(key, GROUP, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
-
-
-async def read_signature(redis: Redis) -> Signature:
-    """Read the signature of Redis' data as it is now."""
+    keys = [key for queue in queues for key in stream_keys(queue)]
+    if not keys:
+        return
     pipeline = redis.pipeline(transaction=False)
-    pipeline.get(EPOCH)
-    pipeline.info("server")
-    pipeline.info("replication")
-    epoch, server, replication = await pipeline.execute()
-    return Signature(epoch, str(server["run_id"]), str(replication["master_replid"]))
-
-
-async def write_epoch(redis: Redis, epoch: str) -> None:
-    """Mark Redis' data as ours; done last, after everything that it stands for."""
-    await redis.set(EPOCH, epoch)
+    for key in keys:
+        pipeline.xgroup_create(key, GROUP, id="0", mkstream=True)
+    for reply in await pipeline.execute(raise_on_error=False):
+        if isinstance(reply, Exception) and not (isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply)):
+            raise reply

@@ -1,0 +1,74 @@
+"""`python -m tidewheel_dispatcher`: the dispatcher's composition root."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tidewheel_common.process.loop import Loop
+from tidewheel_common.process.service import Process, run_service
+from tidewheel_common.process.settings import load_settings
+from tidewheel_common.store.engine import TRANSIENT as STORE_TRANSIENT
+from tidewheel_common.store.engine import open_engine
+from tidewheel_common.streams.client import TRANSIENT as STREAMS_TRANSIENT
+from tidewheel_common.streams.client import open_redis
+from tidewheel_common.streams.keys import WAKE_DISPATCHER
+from tidewheel_common.streams.wake import LISTEN_PAUSE, Listener
+from tidewheel_dispatcher.metrics import DispatcherMetrics
+from tidewheel_dispatcher.observe import Observe
+from tidewheel_dispatcher.overdue import Overdue
+from tidewheel_dispatcher.rehydrate import Rehydrate
+from tidewheel_dispatcher.relay import Relay
+from tidewheel_dispatcher.served import Roster
+from tidewheel_dispatcher.settings import DispatcherSettings
+from tidewheel_dispatcher.unpark import Unpark
+
+NAME = "tidewheel-dispatcher"
+
+
+@asynccontextmanager
+async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop]]:
+    """Open the two stores and yield the loops."""
+    settings = process.settings
+    async with AsyncExitStack() as opened:
+        engine = open_engine(
+            settings.database_url.get_secret_value(),
+            application_name=NAME,
+            pool_size=6,  # one for each loop
+            synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
+            autocommit=True,
+        )
+        opened.push_async_callback(engine.dispose)
+        redis = open_redis(settings.redis_url.get_secret_value(), client_name=NAME, pool_size=8)
+        opened.push_async_callback(redis.aclose)
+        wake, suspect = asyncio.Event(), asyncio.Event()
+
+        def hear(_: str) -> None:
+            wake.set()
+
+        listener = Listener(redis, {WAKE_DISPATCHER: hear})
+        opened.push_async_callback(listener.close)
+        metrics = DispatcherMetrics(process.metrics.registry)
+        roster = Roster(engine, stale=settings.executor_stale)
+        relay = Relay(engine, redis, roster, metrics, suspect=suspect)
+        rehydrate = Rehydrate(engine, redis, metrics, wake=wake)
+        overdue = Overdue(engine, redis, metrics, age=settings.queued_overdue, wake=wake)
+        yield [
+            Loop(name="listen", tick=listener.tick, every=2 * LISTEN_PAUSE),
+            Loop(name="relay", tick=relay.tick, every=0.5, wake=wake),
+            Loop(name="rehydrate", tick=rehydrate.tick, every=1.0, wake=suspect),
+            Loop(name="overdue", tick=overdue.tick, every=min(5.0, settings.queued_overdue)),
+            Loop(name="unpark", tick=Unpark(engine, roster, metrics).tick, every=1.0),
+            Loop(name="observe", tick=Observe(engine, redis, metrics).tick, every=5.0),
+        ]
+
+
+def main() -> int:
+    """Be the dispatcher until it is asked to stop, and return the exit code."""
+    return run_service(
+        "dispatcher", load_settings(DispatcherSettings), build, transient=STORE_TRANSIENT + STREAMS_TRANSIENT
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

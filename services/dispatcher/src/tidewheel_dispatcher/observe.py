@@ -1,0 +1,36 @@
+"""Measures the queues, for the metrics alone; nothing depends on it."""
+
+from collections import Counter
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.streams.client import Redis
+from tidewheel_common.streams.stream import depths, known_queues, lines_of
+from tidewheel_dispatcher import queries
+from tidewheel_dispatcher.metrics import DispatcherMetrics
+
+
+class Observe:
+    """Looks how much waits where, and for how long."""
+
+    def __init__(self, engine: AsyncEngine, redis: Redis, metrics: DispatcherMetrics) -> None:
+        self._engine = engine
+        self._redis = redis
+        self._metrics = metrics
+
+    async def tick(self) -> float | None:
+        """Take one look."""
+        oldest: dict[str, float] = {}
+        async with self._engine.connect() as connection:
+            for ready in await queries.lines_ready(connection):
+                if ready.due_for is not None:
+                    queue = ready.line.queue
+                    oldest[queue] = max(ready.due_for, oldest.get(queue, 0.0))
+        self._metrics.waits(oldest)
+        unread: Counter[str] = Counter()
+        in_flight: Counter[str] = Counter()
+        for line, depth in (await depths(self._redis, lines_of(await known_queues(self._redis)))).items():
+            unread[line.queue] += depth.unread
+            in_flight[line.queue] += depth.in_flight
+        self._metrics.holds(unread, in_flight)
+        return None

@@ -1,0 +1,201 @@
+"""The dispatcher's statements, one typed function each. `now` is None in production: the database's clock decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.store.sql import load_statements
+from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.stream import Line
+
+_STATEMENTS = load_statements(__package__)
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""Before anything was ever queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyLine:
+    """A line that has ready rows."""
+
+    line: Line
+    due_for: float | None
+    """Seconds for which its oldest row has been due; None when all of them are parked."""
+    parked: bool
+    """Whether it has rows that wait for an executor that serves their handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How many tasks of a line may be queued."""
+
+    line: Line
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A task that is marked as queued; `queued_at` names this very marking."""
+
+    line: Line
+    queued_at: datetime
+    task_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """A task that was just marked as queued, with the hint that is to follow."""
+
+    queued: Queued
+    hint: Hint
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What one dispatch did: the tasks that are queued now, and for each line how many rows it took or parked."""
+
+    queued: list[Dispatched]
+    parked: int
+    moved: dict[Line, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What some live executors serve."""
+
+    queues: frozenset[str]
+    handlers: frozenset[str]
+
+
+async def lines_ready(connection: AsyncConnection, *, now: datetime | None = None) -> list[ReadyLine]:
+    """List every line that has ready rows."""
+    rows = await connection.execute(_STATEMENTS.clause("lines_ready"), {"now": now})
+    return [ReadyLine(Line(row.queue, Priority(row.priority)), row.due_for, row.parked) for row in rows]
+
+
+async def tasks_dispatch(
+    connection: AsyncConnection,
+    grants: Sequence[Grant],
+    *,
+    served: Sequence[tuple[str, str]],
+    budget: int,
+    park: float,
+    now: datetime | None = None,
+) -> Dispatch:
+    """Mark the next tasks as queued.
+
+    Args:
+        connection: where to.
+        grants: the lines, the most urgent first.
+        served: pairs of queue and handler; a task of another pair is parked.
+        budget: the most rows to move in all.
+        park: seconds for which a task is parked.
+        now: the instant that a test sets.
+    """
+    rows = await connection.execute(
+        _STATEMENTS.clause("tasks_dispatch"),
+        {
+            "queues": [grant.line.queue for grant in grants],
+            "priorities": [int(grant.line.priority) for grant in grants],
+            "rooms": [grant.room for grant in grants],
+            "served_queues": [queue for queue, _ in served],
+            "served_handlers": [handler for _, handler in served],
+            "budget": budget,
+            "park": park,
+            "now": now,
+        },
+    )
+    queued: list[Dispatched] = []
+    moved = {grant.line: 0 for grant in grants}
+    for row in rows:
+        line = Line(row.queue, Priority(row.priority))
+        moved[line] += 1
+        if row.queued_at is not None:
+            queued.append(_dispatched(line, row))
+    return Dispatch(queued=queued, parked=sum(moved.values()) - len(queued), moved=moved)
+
+
+def _dispatched(line: Line, row: Any) -> Dispatched:
+    return Dispatched(
+        Queued(line, row.queued_at, row.id, row.attempt),
+        Hint(
+            task_id=row.id,
+            attempt=row.attempt,
+            handler=row.handler,
+            timeout=row.timeout,
+            lost=row.lost,
+            traceparent=row.traceparent,
+        ),
+    )
+
+
+async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued]) -> int:
+    """Take queued tasks back to `ready`, and return how many were still queued by the same marking."""
+    result: CursorResult[Any] = await connection.execute(
+        _STATEMENTS.clause("tasks_release"),
+        {
+            "ids": [task.task_id for task in tasks],
+            "attempts": [task.attempt for task in tasks],
+            "queued_ats": [task.queued_at for task in tasks],
+        },
+    )
+    return result.rowcount
+
+
+async def tasks_queued(
+    connection: AsyncConnection, *, before: datetime, after: Queued | None, most: int
+) -> list[Queued]:
+    """Read the next tasks that were queued before an instant, oldest first, from behind `after` on."""
+    rows = await connection.execute(
+        _STATEMENTS.clause("tasks_queued"),
+        {
+            "before": before,
+            "after": BEGINNING if after is None else after.queued_at,
+            "after_id": UUID(int=0) if after is None else after.task_id,
+            "most": most,
+        },
+    )
+    return [Queued(Line(row.queue, Priority(row.priority)), row.queued_at, row.id, row.attempt) for row in rows]
+
+
+async def queued_count(connection: AsyncConnection, *, age: float, now: datetime | None = None) -> dict[Line, int]:
+    """Count the queued tasks of each line that were queued more than `age` seconds ago."""
+    rows = await connection.execute(_STATEMENTS.clause("queued_count"), {"age": age, "now": now})
+    return {Line(row.queue, Priority(row.priority)): row.tasks for row in rows}
+
+
+async def tasks_unpark(
+    connection: AsyncConnection, line: Line, handlers: Sequence[str], *, most: int, now: datetime | None = None
+) -> int:
+    """Let parked tasks of some handlers come back, and return how many did."""
+    result: CursorResult[Any] = await connection.execute(
+        _STATEMENTS.clause("tasks_unpark"),
+        {
+            "queue": line.queue,
+            "priority": int(line.priority),
+            "handlers": list(handlers),
+            "most": most,
+            "now": now,
+        },
+    )
+    return result.rowcount
+
+
+async def executors_live(connection: AsyncConnection, *, stale: float, now: datetime | None = None) -> list[Offer]:
+    """List what the executors serve whose heartbeat is younger than `stale` seconds."""
+    rows = await connection.execute(_STATEMENTS.clause("executors_live"), {"stale": stale, "now": now})
+    return [Offer(frozenset(row.queues), frozenset(row.handlers)) for row in rows]
+
+
+async def clock_ago(connection: AsyncConnection, seconds: float, *, now: datetime | None = None) -> datetime:
+    """Tell the instant that was some seconds ago."""
+    row = (await connection.execute(_STATEMENTS.clause("clock_ago"), {"seconds": seconds, "now": now})).one()
+    instant: datetime = row.instant
+    return instant

@@ -1,0 +1,156 @@
+-- Statements of the dispatcher. A line is one priority of one queue.
+
+-- name: lines_ready :many
+-- List every line that has ready rows: for how many seconds its oldest has been due, and whether any is parked.
+-- A loose index scan: it touches one entry of tasks_ready for each line, however many rows wait in it.
+WITH RECURSIVE clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+lines AS (
+    (
+        SELECT queue, priority FROM tasks
+         WHERE ready_at IS NOT NULL
+         ORDER BY queue, priority
+         LIMIT 1
+    )
+    UNION ALL
+    SELECT following.queue, following.priority
+      FROM lines
+     CROSS JOIN LATERAL (
+        SELECT tasks.queue, tasks.priority FROM tasks
+         WHERE tasks.ready_at IS NOT NULL AND (tasks.queue, tasks.priority) > (lines.queue, lines.priority)
+         ORDER BY tasks.queue, tasks.priority
+         LIMIT 1
+     ) AS following
+)
+SELECT lines.queue,
+       lines.priority,
+       (
+        SELECT CAST(extract(epoch FROM clock.now - tasks.ready_at) AS double precision) FROM tasks
+         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority
+           AND tasks.ready_at <= (SELECT now FROM clock)
+         ORDER BY tasks.ready_at
+         LIMIT 1
+       ) AS due_for,
+       EXISTS (
+        SELECT FROM tasks
+         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority
+           AND tasks.ready_at > (SELECT now FROM clock)
+       ) AS parked
+  FROM lines, clock;
+
+-- name: tasks_dispatch :many
+-- transition: ready -> queued
+-- Mark the next tasks of some lines as queued, each line up to its room; park those whose handler nobody serves.
+-- The lines come in the order in which they are served. Nothing sorts what the nested loop finds in that order, and
+-- if a planner ever did otherwise, the budget would be spent on other tasks than the most urgent: never on wrong ones.
+WITH clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+served AS (
+    SELECT DISTINCT pair.queue, pair.handler
+      FROM unnest(CAST(:served_queues AS text[]), CAST(:served_handlers AS text[])) AS pair (queue, handler)
+),
+chosen AS MATERIALIZED (
+    SELECT due.id, due.ready_at, line.queue, due.handler
+      FROM unnest(CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:rooms AS integer[]))
+           AS line (queue, priority, room)
+     CROSS JOIN LATERAL (
+        SELECT tasks.id, tasks.ready_at, tasks.handler FROM tasks
+         WHERE tasks.queue = line.queue AND tasks.priority = line.priority
+           AND tasks.ready_at <= (SELECT now FROM clock)
+         ORDER BY tasks.ready_at, tasks.id
+         LIMIT line.room
+           FOR UPDATE SKIP LOCKED
+     ) AS due
+     LIMIT CAST(:budget AS integer)
+),
+sorted AS (
+    SELECT chosen.id, chosen.ready_at, served.handler IS NOT NULL AS served
+      FROM chosen LEFT JOIN served ON served.queue = chosen.queue AND served.handler = chosen.handler
+),
+moved AS (
+    UPDATE tasks
+       SET state = CASE WHEN sorted.served THEN 'queued' ELSE 'ready' END,
+           queued_at = CASE WHEN sorted.served THEN clock.now END,
+           ready_at = CASE
+               WHEN sorted.served THEN NULL
+               ELSE clock.now + make_interval(secs => CAST(:park AS double precision))
+           END
+      FROM sorted, clock
+     WHERE tasks.id = sorted.id AND tasks.state = 'ready'
+    RETURNING tasks.id, tasks.queue, tasks.priority, tasks.queued_at, tasks.attempt, tasks.handler, tasks.timeout,
+              tasks.lost, tasks.traceparent, sorted.ready_at AS was_ready_at
+)
+SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent
+  FROM moved
+ ORDER BY priority, was_ready_at, id;
+
+-- name: tasks_release :exec
+-- transition: queued -> ready
+-- Take back tasks whose hint did not reach Redis, or is there no more; they keep their place in the line.
+WITH hints AS MATERIALIZED (
+    SELECT tasks.id
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:queued_ats AS timestamptz[]))
+           AS hint (id, attempt, queued_at)
+      JOIN tasks ON tasks.id = hint.id
+     WHERE tasks.state = 'queued' AND tasks.attempt = hint.attempt AND tasks.queued_at = hint.queued_at
+     ORDER BY tasks.id
+       FOR UPDATE OF tasks SKIP LOCKED
+)
+UPDATE tasks
+   SET state = 'ready', ready_at = tasks.queued_at, queued_at = NULL
+  FROM hints
+ WHERE tasks.id = hints.id AND tasks.state = 'queued';
+
+-- name: tasks_queued :many
+-- Read the next tasks that were queued before an instant, the oldest first, from a place in that order on.
+SELECT id, attempt, queue, priority, queued_at
+  FROM tasks
+ WHERE queued_at >= CAST(:after AS timestamptz)
+   AND (queued_at, id) > (CAST(:after AS timestamptz), CAST(:after_id AS uuid))
+   AND queued_at < CAST(:before AS timestamptz)
+   AND state = 'queued'
+ ORDER BY queued_at, id
+ LIMIT CAST(:most AS integer);
+
+-- name: queued_count :many
+-- Count the queued tasks of each line that were queued more than some seconds ago.
+SELECT queue, priority, count(*) AS tasks
+  FROM tasks
+ WHERE queued_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+                   - make_interval(secs => CAST(:age AS double precision))
+   AND state = 'queued'
+ GROUP BY queue, priority;
+
+-- name: tasks_unpark :exec
+-- Let parked tasks of some handlers come back at once, because an executor serves them now.
+WITH clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+parked AS MATERIALIZED (
+    SELECT tasks.id
+      FROM tasks
+     WHERE tasks.queue = :queue AND tasks.priority = CAST(:priority AS smallint)
+       AND tasks.ready_at > (SELECT now FROM clock)
+       AND tasks.handler = ANY (CAST(:handlers AS text[]))
+     ORDER BY tasks.ready_at, tasks.id
+     LIMIT CAST(:most AS integer)
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks
+   SET ready_at = clock.now
+  FROM parked, clock
+ WHERE tasks.id = parked.id AND tasks.state = 'ready';
+
+-- name: executors_live :many
+-- List what live executors serve; executors that serve the same are one row.
+SELECT DISTINCT queues, handlers
+  FROM executors
+ WHERE heartbeat_at > coalesce(CAST(:now AS timestamptz), clock_timestamp())
+                      - make_interval(secs => CAST(:stale AS double precision));
+
+-- name: clock_ago :one
+-- Tell the instant that was some seconds ago, by the database's clock.
+SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp())
+       - make_interval(secs => CAST(:seconds AS double precision)) AS instant;
