@@ -1,29 +1,26 @@
 """When a recurring schedule fires: every so many seconds, or by a cron expression in an IANA zone."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
-
+from tidewheel_common.core.cron import cron_times, read_zone
 from tidewheel_common.core.errors import InvalidSchedule
 
-_ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
-_FIELDS = 5
+SHORTEST = 0.1
+LONGEST = 10 * 366 * 86400.0
+"""Seconds between which `every` must lie."""
+
+_LOOK_BACK = (timedelta(hours=1), timedelta(days=1), timedelta(days=32), timedelta(days=367))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """A checked recurrence: exactly one of `every` (seconds, counted from `anchor`) and `cron` is set."""
+    """A checked recurrence: exactly one of `every` (seconds, counted from `anchor`) and `cron` is set.
+
+    A nominal time is an instant at which the recurrence says that something is due.
+    """
 
     anchor: datetime
     every: float | None = None
@@ -38,69 +35,59 @@ class Recurrence:
         """
         if (self.every is None) == (self.cron is None):
             raise InvalidSchedule("A schedule needs either `every` or `cron`, and not both.")
-        zone = _zone(self.timezone)
-        if self.cron is not None:
-            _parse(self.cron, self.anchor.astimezone(zone))
+        read_zone(self.timezone)
+        if self.every is not None and not (math.isfinite(self.every) and SHORTEST <= self.every <= LONGEST):
+            raise InvalidSchedule(f"`every` must be from {SHORTEST} to {LONGEST:.0f} seconds, not {self.every}.")
+        self.next_after(self.anchor)
 
     def next_after(self, instant: datetime) -> datetime:
-        """Return the first nominal time after an instant, in UTC."""
-        if self.every is not None:
-            return _next_step(self.anchor, self.every, instant)
-        return next(_cron_times(self.cron or "", instant.astimezone(_zone(self.timezone))))
+        """Return the first nominal time that is strictly after an instant, in UTC.
+
+        Raises:
+            InvalidSchedule: there is none before the end of the calendar, or within 50 years.
+        """
+        try:
+            return next(self._times_after(instant))
+        except StopIteration:
+            raise InvalidSchedule(f"{self.cron!r} never matches a date.") from None
+        except OverflowError:
+            raise InvalidSchedule(f"The next time after {instant.isoformat()} is beyond the calendar.") from None
 
     def latest_until(self, first: datetime, instant: datetime) -> datetime:
-        """Return the last nominal time up to an instant, given one that is not after it."""
+        """Return the last nominal time up to an instant (included), given one that is not after it, in UTC.
+
+        Args:
+            first: a time that is known to be due, such as the stored one; returned when no later one is.
+            instant: the latest time to return.
+        """
         if self.every is not None:
-            return max(first, _next_step(self.anchor, self.every, instant) - timedelta(seconds=self.every))
-        zone = _zone(self.timezone)
-        # One minute past the instant, backwards: a time at the instant itself counts.
-        backwards = CronSim(
-            _ALIASES.get(self.cron or "", self.cron or ""),
-            (instant + timedelta(minutes=1)).astimezone(zone),
-            reverse=True,
-        )
-        for time in backwards:
-            utc = time.astimezone(UTC)
-            if utc <= instant:
-                return max(first, utc)
-        return first
+            anchor, step = self.anchor.astimezone(UTC), timedelta(seconds=self.every)
+            return max(first, anchor + (instant - anchor) // step * step) if instant >= anchor else first
+        if self.next_after(first) > instant:
+            return first
+        # A short look back first: it holds few times even when the rule fires each minute and the downtime was long.
+        for span in _LOOK_BACK:
+            if (latest := self._last_between(max(first, instant - span), instant)) is not None:
+                return latest
+        return self._last_between(first, instant) or first
+
+    def _last_between(self, since: datetime, until: datetime) -> datetime | None:
+        latest = None
+        for time in self._times_after(since):
+            if time > until:
+                break
+            latest = time
+        return latest
+
+    def _times_after(self, instant: datetime) -> Iterator[datetime]:
+        if self.every is None:
+            return cron_times(self.cron or "", read_zone(self.timezone), instant)
+        return _steps(self.anchor.astimezone(UTC), timedelta(seconds=self.every), instant.astimezone(UTC))
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidSchedule(f"{name!r} is not an IANA time zone; write it like `Europe/Berlin`.") from None
-
-
-def _parse(expression: str, start: datetime) -> CronSim:
-    plain = _ALIASES.get(expression, expression)
-    if len(plain.split()) != _FIELDS:
-        raise InvalidSchedule(
-            f"{expression!r} does not have five fields; write minute, hour, day of month, month and day of week."
-        )
-    try:
-        cron = CronSim(plain, start)
-        next(cron)
-    except CronSimError as error:
-        raise InvalidSchedule(f"{expression!r} is not a cron expression: {error}.") from None
-    except StopIteration:
-        raise InvalidSchedule(f"{expression!r} never matches a date.") from None
-    return CronSim(plain, start)
-
-
-def _cron_times(expression: str, start: datetime) -> Iterator[datetime]:
-    # cronsim may return a time before a start that lies in the repeated hour of autumn (research: ux, 3.2).
-    for time in _parse(expression, start):
-        utc = time.astimezone(UTC)
-        if utc > start:
-            yield utc
-
-
-def _next_step(anchor: datetime, every: float, instant: datetime) -> datetime:
-    if instant < anchor:
-        return anchor
-    steps = int((instant - anchor).total_seconds() // every) + 1
-    following = anchor + timedelta(seconds=steps * every)
-    # Microsecond rounding may land on the instant itself.
-    return following if following > instant else anchor + timedelta(seconds=(steps + 1) * every)
+def _steps(anchor: datetime, step: timedelta, after: datetime) -> Iterator[datetime]:
+    # Whole microseconds throughout: a sum of floats would drift off the anchor.
+    time = anchor if after < anchor else anchor + ((after - anchor) // step + 1) * step
+    while True:
+        yield time
+        time += step

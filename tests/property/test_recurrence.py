@@ -1,0 +1,148 @@
+"""Recurrence against an oracle that looks at every minute."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tidewheel_common.core.recurrence import Recurrence
+
+_MINUTE = timedelta(minutes=1)
+_SPAN = timedelta(hours=40)
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+# A zone, and an instant near which its clocks change; the last one never changes.
+_CHANGES = [
+    ("America/New_York", "2026-03-08T07:00"),
+    ("America/New_York", "2026-11-01T06:00"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00"),
+    ("America/Sao_Paulo", "2018-11-04T03:00"),
+    ("America/Sao_Paulo", "2018-02-18T02:00"),
+    ("Europe/Dublin", "2026-10-25T01:00"),
+    ("Africa/Casablanca", "2026-02-15T02:00"),
+    ("Pacific/Apia", "2011-12-30T10:00"),
+    ("Asia/Kathmandu", "2026-05-01T00:00"),
+]
+
+
+@st.composite
+def fields(draw: st.DrawFn, low: int, high: int) -> str:
+    kind = draw(st.sampled_from(["*", "*/n", "a", "a,b", "a-b", "a-b/n"]))
+    first = draw(st.integers(low, high))
+    second = draw(st.integers(first, high))
+    step = draw(st.integers(1, 31))
+    return kind.replace("a", str(first)).replace("b", str(second)).replace("n", str(step))
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> str:
+    minute, hour = draw(fields(0, 59)), draw(fields(0, 23))
+    # Rules that name a day or a month would hardly ever meet the change.
+    day, month = draw(st.just("*") | fields(1, 31)), draw(st.just("*") | fields(1, 12))
+    weekday = draw(st.just("*") | fields(0, 7))
+    return f"{minute} {hour} {day} {month} {weekday}"
+
+
+def values(field: str, low: int, high: int) -> set[int]:
+    chosen: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        begin, end = (low, high) if span == "*" else (int(first), int(last or first))
+        chosen |= set(range(begin, end + 1, int(step or 1)))
+    return chosen
+
+
+class Oracle:
+    """Debian's rules, minute by minute."""
+
+    def __init__(self, expression: str, zone: str) -> None:
+        parts = expression.split()
+        self._sets = [values(part, *limits) for part, limits in zip(parts, _RANGES, strict=True)]
+        self._both_days = parts[2].startswith("*") or parts[4].startswith("*")
+        self._follows_the_wall = parts[0].startswith("*") or parts[1].startswith("*")
+        self._zone = ZoneInfo(zone)
+
+    def between(self, since: datetime, until: datetime) -> list[datetime]:
+        found = self._walls(since, until) if self._follows_the_wall else self._fixed(since, until)
+        return sorted(time for time in found if since < time <= until)
+
+    def _walls(self, since: datetime, until: datetime) -> set[datetime]:
+        instants = _minutes(since, until)
+        return {instant for instant in instants if self._matches(instant.astimezone(self._zone))}
+
+    def _fixed(self, since: datetime, until: datetime) -> set[datetime]:
+        days = timedelta(days=2)  # more than any offset or gap
+        walls = _minutes((since - days).replace(tzinfo=None), (until + days).replace(tzinfo=None))
+        return {self._first_instant(wall) for wall in walls if self._matches(wall)}
+
+    def _first_instant(self, wall: datetime) -> datetime:
+        while (instant := wall.replace(tzinfo=self._zone).astimezone(UTC)).astimezone(self._zone).replace(
+            tzinfo=None
+        ) != wall:
+            wall += _MINUTE
+        return instant
+
+    def _matches(self, wall: datetime) -> bool:
+        minutes, hours, days, months, weekdays = self._sets
+        day = wall.day in days
+        weekday = wall.isoweekday() in weekdays or wall.isoweekday() % 7 in weekdays
+        named = (day and weekday) if self._both_days else (day or weekday)
+        return wall.minute in minutes and wall.hour in hours and wall.month in months and named
+
+
+def _minutes(since: datetime, until: datetime) -> list[datetime]:
+    first = since.replace(second=0, microsecond=0)
+    return [first + number * _MINUTE for number in range((until - first) // _MINUTE + 1)]
+
+
+def _following(recurrence: Recurrence, since: datetime, until: datetime) -> list[datetime]:
+    times, time = [], recurrence.next_after(since)
+    while time <= until:
+        times.append(time)
+        time = recurrence.next_after(time)
+    return times
+
+
+def _never(expression: str) -> bool:
+    _, _, days, months, _ = (values(part, *limits) for part, limits in zip(expression.split(), _RANGES, strict=True))
+    lengths = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
+    return min(days) > max(lengths[month] for month in months)
+
+
+@settings(max_examples=60, deadline=None)
+@example("*/30 5 * * *", ("Australia/Lord_Howe", "2026-04-04T15:00"), 60)
+@example("30 1 * * *", ("America/New_York", "2026-11-01T06:00"), -600)
+@given(
+    expressions().filter(lambda expression: not _never(expression)),
+    st.sampled_from(_CHANGES),
+    st.integers(-86400, 40000),
+)
+def test_a_cron_fires_exactly_when_the_oracle_says(expression: str, change: tuple[str, str], before: int) -> None:
+    zone, near = change
+    since = datetime.fromisoformat(near).replace(tzinfo=UTC) - timedelta(seconds=before)
+    recurrence = Recurrence(anchor=since, cron=expression, timezone=zone)
+    expected = Oracle(expression, zone).between(since, since + _SPAN)
+    assert _following(recurrence, since, since + _SPAN) == expected
+    if expected:
+        assert recurrence.latest_until(expected[0], since + _SPAN) == expected[-1]
+        middle = expected[len(expected) // 2]
+        assert recurrence.latest_until(expected[0], middle) == middle
+
+
+@given(
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 -- hypothesis wants naive bounds
+    st.floats(0.1, 1e7),
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 -- as above
+)
+def test_every_keeps_to_its_grid(anchor: datetime, every: float, instant: datetime) -> None:
+    recurrence = Recurrence(anchor=anchor, every=every)
+    step = timedelta(seconds=every)
+    following = recurrence.next_after(instant)
+    assert following > instant
+    assert (following - anchor) % step == timedelta()
+    assert following == anchor or following - step <= instant
+    if instant >= anchor:
+        assert recurrence.latest_until(anchor, instant) == following - step
