@@ -118,6 +118,10 @@ def test_a_rule_that_follows_the_wall_skips_a_midnight_that_does_not_exist() -> 
     assert times == [utc("2018-11-05T02:00")]
 
 
+def test_steps_over_a_single_value_are_that_value() -> None:
+    assert cron("5 7-7/2 * * *").next_after(utc("2026-03-04T07:05")) == utc("2026-03-05T07:05")
+
+
 def test_aliases_are_read_in_any_case() -> None:
     assert cron("@Daily").next_after(ANCHOR) == ANCHOR + timedelta(days=1)
 

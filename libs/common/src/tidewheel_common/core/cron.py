@@ -12,6 +12,7 @@ cronsim's own handling of zones is not used: it may return a time before its sta
 times after a change that is not a whole hour (Australia/Lord_Howe).
 """
 
+import re
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +31,7 @@ _ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 _FIELDS = 5
+_STEPS_OF_ONE = re.compile(r"\b(\w+)-\1/[1-9]\d*\b")
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
@@ -58,7 +60,8 @@ def cron_times(expression: str, zone: tzinfo, after: datetime) -> Iterator[datet
     Raises:
         InvalidSchedule: the expression cannot be read.
     """
-    plain = _ALIASES.get(expression.strip().lower(), expression)
+    # cronsim reads `7-7/2` as `7/2`, from 7 to the end.
+    plain = _STEPS_OF_ONE.sub(r"\1", _ALIASES.get(expression.strip().lower(), expression))
     if len(plain.split()) != _FIELDS:
         raise InvalidSchedule(
             f"{expression!r} does not have five fields; write minute, hour, day of month, month and day of week."

@@ -1,0 +1,37 @@
+"""What the scheduler counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+
+
+class Counts:
+    """The scheduler's own metrics.
+
+    Args:
+        registry: where they are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.promoted = Counter(
+            "tidewheel_scheduler_promoted", "Tasks that came due and were made ready.", registry=registry
+        )
+        self.lag = Histogram(
+            "tidewheel_scheduler_lag_seconds",
+            "Seconds between the time at which a task was due and the time at which it was made ready.",
+            buckets=_LAG_BUCKETS,
+            registry=registry,
+        )
+        self.fired = Counter("tidewheel_scheduler_fired", "Tasks born from recurring schedules.", registry=registry)
+        self.paused = Counter(
+            "tidewheel_scheduler_paused", "Schedules paused because no clock can follow them.", registry=registry
+        )
+        self.expired = Counter(
+            "tidewheel_scheduler_expired", "Tasks that had not started before they expired.", registry=registry
+        )
+        self.rescued = Counter(
+            "tidewheel_scheduler_rescued",
+            "Tasks taken from lost executors, by the state that they went to.",
+            ["state"],
+            registry=registry,
+        )

@@ -1,0 +1,113 @@
+"""Opens what the scheduler needs and puts its loops together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from uuid import UUID
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.process.loop import Loop
+from tidewheel_common.process.service import Process
+from tidewheel_common.store.engine import open_engine
+from tidewheel_common.streams.client import TRANSIENT as REDIS_TRANSIENT
+from tidewheel_common.streams.client import open_redis
+from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
+from tidewheel_common.streams.wake import Listener, Waker
+from tidewheel_scheduler import expire, fire, forget, promote, rescue
+from tidewheel_scheduler.counts import Counts
+from tidewheel_scheduler.listen import Listen
+from tidewheel_scheduler.outage import DatabaseAway, telling_outages
+from tidewheel_scheduler.settings import SchedulerSettings
+from tidewheel_scheduler.vigil import Vigil
+
+TRANSIENT: tuple[type[BaseException], ...] = (DatabaseAway, *REDIS_TRANSIENT)
+
+_APPLICATION = "tidewheel-scheduler"
+_LAST_WORDS = 1.0
+"""Seconds that the last wake-ups may take to leave."""
+
+
+@asynccontextmanager
+async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequence[Loop]]:
+    """Yield the scheduler's loops, on connections that are closed afterwards."""
+    async with AsyncExitStack() as stack:
+        url = process.settings.database_url.get_secret_value()
+        engine = open_engine(url, application_name=_APPLICATION, pool_size=4)
+        stack.push_async_callback(engine.dispose)
+        # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
+        quick = open_engine(url, application_name=_APPLICATION, pool_size=1, synchronous_commit=False, autocommit=True)
+        stack.push_async_callback(quick.dispose)
+        redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=_APPLICATION)
+        stack.push_async_callback(redis.aclose)
+        dispatcher = await stack.enter_async_context(_waker(redis, WAKE_DISPATCHER))
+        final = await stack.enter_async_context(_waker(redis, WAKE_FINAL))
+        wakes = _Wakes()
+        listener = Listener(redis, {WAKE_SCHEDULER: wakes.hear})
+        stack.push_async_callback(listener.close)
+        yield [
+            *_working_loops(process, engine=engine, quick=quick, wakes=wakes, dispatcher=dispatcher, final=final),
+            Loop(name="listen", tick=Listen(listener=listener, stop=process.stop).tick, every=1.0),
+        ]
+
+
+class _Wakes:
+    """The loops that a wake-up concerns."""
+
+    def __init__(self) -> None:
+        self.promote = asyncio.Event()
+        self.fire = asyncio.Event()
+
+    def hear(self, _: str) -> None:
+        self.promote.set()
+        self.fire.set()
+
+
+def _working_loops(
+    process: Process[SchedulerSettings],
+    *,
+    engine: AsyncEngine,
+    quick: AsyncEngine,
+    wakes: _Wakes,
+    dispatcher: Waker,
+    final: Waker,
+) -> list[Loop]:
+    counts = Counts(process.metrics.registry)
+    stale = process.settings.executor_stale
+    announce = partial(_announce, final)
+    promoting = promote.Promote(engine=quick, wake_dispatcher=dispatcher.wake, counts=counts)
+    firing = fire.Fire(engine=engine, wake_dispatcher=dispatcher.wake, counts=counts)
+    expiring = expire.Expire(engine=engine, announce=announce, counts=counts)
+    rescuing = rescue.Rescue(
+        engine=engine,
+        stale=stale,
+        vigil=Vigil(patience=stale),
+        wake_promote=wakes.promote.set,
+        announce=announce,
+        counts=counts,
+        jitter=process.jitter,
+    )
+    forgetting = forget.Forget(engine=engine)
+    return [
+        Loop(name="promote", tick=telling_outages(promoting.tick), every=promote.EVERY, wake=wakes.promote),
+        Loop(name="fire", tick=telling_outages(firing.tick), every=fire.EVERY, wake=wakes.fire),
+        Loop(name="expire", tick=telling_outages(expiring.tick), every=expire.EVERY),
+        Loop(name="rescue", tick=telling_outages(rescuing.tick), every=rescue.EVERY),
+        Loop(name="forget", tick=telling_outages(forgetting.tick), every=forget.EVERY),
+    ]
+
+
+def _announce(final: Waker, task_ids: Sequence[UUID]) -> None:
+    final.wake(*(str(task_id) for task_id in task_ids))
+
+
+@asynccontextmanager
+async def _waker(redis: Redis, channel: str) -> AsyncIterator[Waker]:
+    waker = Waker(redis, channel)
+    try:
+        yield waker
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(waker.close(), _LAST_WORDS)

@@ -1,0 +1,155 @@
+"""The scheduler's statements, one typed function each. `now` is None in production: the database's clock decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.core.decide import Transition
+from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.sql import load_statements
+
+STATEMENTS = load_statements("tidewheel_scheduler")
+
+LONGEST_REMOVAL_DELAY = 100 * 366 * 86400.0
+"""Seconds; a longer one is cut, so that one absurd row cannot overflow a date and stop a sweep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSchedule:
+    """A schedule whose time has come; `now` is the database's clock when it was held."""
+
+    id: UUID
+    every: float | None
+    cron: str | None
+    timezone: str
+    starts_at: datetime
+    next_run_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a due schedule does: fire `task_id` for `nominal_at`, and come back at `following_at`."""
+
+    schedule_id: UUID
+    nominal_at: datetime
+    following_at: datetime
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostTask:
+    """A running task whose executor is gone."""
+
+    id: UUID
+    attempt: int
+    failures: int
+    lost: int
+    delivery: str
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of one attempt of a lost task."""
+
+    id: UUID
+    attempt: int
+    transition: Transition
+
+
+async def clock_read(connection: AsyncConnection, *, now: datetime | None) -> datetime:
+    """Read the database's clock."""
+    instant: datetime = (await _run(connection, "clock_read", {"now": now})).scalar_one()
+    return instant
+
+
+async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
+    """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
+    return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
+
+
+async def tasks_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
+    """Return in how many seconds the next waiting task is due; negative when it already is, None when none waits."""
+    seconds: float | None = (await _run(connection, "tasks_next_due", {"now": now})).scalar_one()
+    return seconds
+
+
+async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[UUID]:
+    """End up to `size` tasks that have not started in time; return their ids."""
+    values = {"now": now, "size": size, "longest": LONGEST_REMOVAL_DELAY}
+    return list((await _run(connection, "tasks_expire", values)).scalars())
+
+
+async def schedules_due(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
+    """Hold up to `size` schedules that are due, until the transaction ends."""
+    rows = (await _run(connection, "schedules_due", {"now": now, "size": size})).mappings()
+    return [DueSchedule(**row) for row in rows]
+
+
+async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, now: datetime | None) -> list[UUID]:
+    """Let each schedule take its turn; return the ids of the tasks that were born, none for a time that had fired."""
+    values = {
+        "now": now,
+        "schedule_ids": [turn.schedule_id for turn in turns],
+        "nominals": [turn.nominal_at for turn in turns],
+        "followings": [turn.following_at for turn in turns],
+        "task_ids": [turn.task_id for turn in turns],
+    }
+    return list((await _run(connection, "schedules_fire", values)).scalars())
+
+
+async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, now: datetime | None) -> None:
+    """Pause a schedule that no clock can follow."""
+    await _run(connection, "schedules_pause", {"now": now, "id": schedule_id})
+
+
+async def schedules_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
+    """Return in how many seconds the next schedule is due; negative when it already is, None when none is."""
+    seconds: float | None = (await _run(connection, "schedules_next_due", {"now": now})).scalar_one()
+    return seconds
+
+
+async def tasks_lost(connection: AsyncConnection, *, now: datetime | None, stale: float, size: int) -> list[LostTask]:
+    """Hold up to `size` running tasks whose executor is gone, until the transaction ends.
+
+    Args:
+        connection: inside a transaction.
+        now: the instant to act at.
+        stale: seconds without a heartbeat after which an executor is lost.
+        size: the most rows to hold.
+    """
+    rows = (await _run(connection, "tasks_lost", {"now": now, "stale": stale, "size": size})).mappings()
+    return [LostTask(**row) for row in rows]
+
+
+async def tasks_rescue(
+    connection: AsyncConnection, verdicts: Sequence[Verdict], *, now: datetime | None
+) -> list[tuple[UUID, State]]:
+    """Carry out the verdicts on attempts that still run; return the tasks that moved, and where to."""
+    transitions = [verdict.transition for verdict in verdicts]
+    values = {
+        "now": now,
+        "longest": LONGEST_REMOVAL_DELAY,
+        "ids": [verdict.id for verdict in verdicts],
+        "attempts": [verdict.attempt for verdict in verdicts],
+        "states": [transition.state.value for transition in transitions],
+        "losts": [transition.lost for transition in transitions],
+        "waits": [transition.wait for transition in transitions],
+        "reasons": [transition.reason for transition in transitions],
+    }
+    return [(row.id, State(row.state)) for row in await _run(connection, "tasks_rescue", values)]
+
+
+async def executors_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
+    """Forget executors that have been silent for `silence` seconds and hold no task."""
+    await _run(connection, "executors_forget", {"now": now, "silence": silence})
+
+
+async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
+    return await connection.execute(STATEMENTS.clause(name), values)

@@ -1,0 +1,172 @@
+-- Everything that the scheduler asks of PostgreSQL. `:now` is null in production: the database's clock decides.
+-- It stands in a subquery, because an index cannot be searched for a volatile expression.
+
+-- name: clock_read :one
+-- Read the database's clock.
+SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now;
+
+-- name: tasks_promote :many
+-- transition: waiting -> ready
+-- Make ready what is due, the longest due first, and say how late each one is (seconds).
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), due AS MATERIALIZED (
+    SELECT id, wait_until
+    FROM tasks
+    WHERE wait_until <= (SELECT now FROM clock)
+    ORDER BY wait_until
+    LIMIT :size
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks
+SET state = 'ready', ready_at = (SELECT now FROM clock), wait_until = NULL
+FROM due
+WHERE tasks.id = due.id AND tasks.state = 'waiting'
+RETURNING CAST(extract(epoch FROM tasks.ready_at - due.wait_until) AS double precision) AS late;
+
+-- name: tasks_next_due :one
+-- Say in how many seconds the next waiting task is due; null when none waits.
+SELECT CAST(extract(epoch FROM min(wait_until) - coalesce(CAST(:now AS timestamptz), clock_timestamp()))
+    AS double precision) AS seconds
+FROM tasks
+WHERE wait_until IS NOT NULL;
+
+-- name: tasks_expire :many
+-- transition: waiting -> expired, ready -> expired, queued -> expired
+-- End what has not started in time.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), late AS MATERIALIZED (
+    SELECT id
+    FROM tasks
+    WHERE expires_at <= (SELECT now FROM clock) AND remove_at IS NULL AND state IN ('waiting', 'ready', 'queued')
+    ORDER BY expires_at
+    LIMIT :size
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks
+SET state = 'expired', reason = 'expired', finished_at = clock.now,
+    remove_at = clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision))),
+    wait_until = NULL, ready_at = NULL, queued_at = NULL
+FROM late, clock
+WHERE tasks.id = late.id AND tasks.state IN ('waiting', 'ready', 'queued')
+RETURNING tasks.id;
+
+-- name: schedules_due :many
+-- Hold the schedules that are due, the longest due first.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT id, every, cron, timezone, starts_at, next_run_at, (SELECT now FROM clock) AS now
+FROM schedules
+WHERE next_run_at <= (SELECT now FROM clock)
+ORDER BY next_run_at
+LIMIT :size
+FOR UPDATE SKIP LOCKED;
+
+-- name: schedules_fire :many
+-- transition: (new) -> ready
+-- Write each schedule's fire, its task unless that nominal time has fired before, and its next time.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), turn AS MATERIALIZED (
+    SELECT *
+    FROM unnest(CAST(:schedule_ids AS uuid[]), CAST(:nominals AS timestamptz[]), CAST(:followings AS timestamptz[]),
+        CAST(:task_ids AS uuid[])) AS given (schedule_id, nominal_at, following_at, task_id)
+), fired AS (
+    INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at)
+    SELECT turn.schedule_id, turn.nominal_at, schedules.tenant_id, turn.task_id, clock.now
+    FROM clock, turn JOIN schedules ON schedules.id = turn.schedule_id
+    ON CONFLICT (schedule_id, nominal_at) DO NOTHING
+    RETURNING schedule_id, nominal_at, task_id, fired_at
+), moved AS (
+    UPDATE schedules
+    SET next_run_at = turn.following_at, last_run_at = greatest(last_run_at, turn.nominal_at)
+    FROM turn
+    WHERE schedules.id = turn.schedule_id
+)
+INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, created_at, ready_at)
+SELECT fired.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, fired.nominal_at, fired.nominal_at, fired.fired_at,
+    fired.fired_at
+FROM fired JOIN schedules AS s ON s.id = fired.schedule_id
+RETURNING id;
+
+-- name: schedules_pause :exec
+-- Pause a schedule that no clock can follow.
+UPDATE schedules
+SET paused_at = clock.now, next_run_at = NULL, updated_at = clock.now
+FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+WHERE id = CAST(:id AS uuid);
+
+-- name: schedules_next_due :one
+-- Say in how many seconds the next schedule is due; null when none is.
+SELECT CAST(extract(epoch FROM min(next_run_at) - coalesce(CAST(:now AS timestamptz), clock_timestamp()))
+    AS double precision) AS seconds
+FROM schedules
+WHERE next_run_at IS NOT NULL;
+
+-- name: tasks_lost :many
+-- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), limits AS MATERIALIZED (
+    SELECT now, now - make_interval(secs => CAST(:stale AS double precision)) AS heard_since FROM clock
+)
+SELECT id, attempt, failures, lost, delivery, max_attempts
+FROM tasks
+WHERE queued_at IS NOT NULL AND state = 'running'
+    AND (
+        lease_until < (SELECT now FROM limits)
+        OR (
+            started_at < (SELECT heard_since FROM limits)
+            AND NOT EXISTS (
+                SELECT FROM executors
+                WHERE executors.id = tasks.executor_id AND heartbeat_at >= (SELECT heard_since FROM limits)
+            )
+        )
+    )
+ORDER BY queued_at
+LIMIT :size
+FOR UPDATE OF tasks SKIP LOCKED;
+
+-- name: tasks_rescue :many
+-- transition: running -> waiting, running -> dead
+-- Take tasks from executors that were lost, and log the attempts.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), verdict AS MATERIALIZED (
+    SELECT *
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]),
+        CAST(:losts AS integer[]), CAST(:waits AS double precision[]), CAST(:reasons AS text[]))
+        AS given (id, attempt, state, lost, wait, reason)
+), held AS MATERIALIZED (
+    SELECT verdict.*, tasks.tenant_id, tasks.executor_id, tasks.started_at
+    FROM verdict JOIN tasks ON tasks.id = verdict.id
+), rescued AS (
+    UPDATE tasks
+    SET state = held.state, lost = held.lost, reason = held.reason, executor_id = NULL,
+        queued_at = NULL, lease_until = NULL,
+        wait_until = clock.now + make_interval(secs => held.wait),
+        run_at = coalesce(clock.now + make_interval(secs => held.wait), run_at),
+        finished_at = CASE WHEN held.state = 'dead' THEN clock.now END,
+        remove_at = CASE WHEN held.state = 'dead' THEN
+            clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision))) END
+    FROM held, clock
+    WHERE tasks.id = held.id AND tasks.state = 'running' AND tasks.attempt = held.attempt
+    RETURNING tasks.id, tasks.state, held.tenant_id, held.attempt, held.executor_id, held.started_at, clock.now
+), logged AS (
+    INSERT INTO attempts (task_id, attempt, tenant_id, executor_id, state, started_at, finished_at)
+    SELECT id, attempt, tenant_id, executor_id, 'lost', started_at, now
+    FROM rescued
+    ON CONFLICT (task_id, attempt) DO NOTHING
+)
+SELECT id, state FROM rescued;
+
+-- name: executors_forget :exec
+-- Forget executors that have long been silent and hold no task.
+DELETE FROM executors
+WHERE heartbeat_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+        - make_interval(secs => CAST(:silence AS double precision))
+    AND NOT EXISTS (SELECT FROM tasks WHERE tasks.queued_at IS NOT NULL AND tasks.executor_id = executors.id);

@@ -1,0 +1,86 @@
+"""Rescues tasks whose executor was lost: `running -> waiting` for another attempt, or `running -> dead`."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.core.decide import Standing, decide
+from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_common.core.outcome import Lost
+from tidewheel_common.core.task import Delivery, Retry
+from tidewheel_common.process.loop import AGAIN
+from tidewheel_scheduler import queries
+from tidewheel_scheduler.counts import Counts
+from tidewheel_scheduler.queries import LostTask, Verdict
+from tidewheel_scheduler.vigil import Vigil
+
+BATCH = 500
+EVERY = 1.0
+"""Seconds between looks for lost tasks."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """Takes running tasks from executors that are silent or over their lease."""
+
+    engine: AsyncEngine
+    stale: float
+    """Seconds without a heartbeat after which an executor is lost."""
+    vigil: Vigil
+    wake_promote: Callable[[], None]
+    announce: Callable[[list[UUID]], None]
+    counts: Counts
+    jitter: Callable[[], float]
+    size: int = BATCH
+
+    async def tick(self, now: datetime | None = None) -> float | None:
+        """Rescue one batch."""
+        async with self.engine.begin() as connection:
+            if not self.vigil.look(await queries.clock_read(connection, now=now)):
+                return None
+            lost = await queries.tasks_lost(connection, now=now, stale=self.stale, size=self.size)
+            verdicts = list(judge(lost, self.jitter))
+            rescued = await queries.tasks_rescue(connection, verdicts, now=now) if verdicts else []
+        self._tell(rescued)
+        # A full batch of which nothing moved would come back for ever.
+        return AGAIN if rescued and len(lost) >= self.size else None
+
+    def _tell(self, rescued: list[tuple[UUID, State]]) -> None:
+        if not rescued:
+            return
+        states = Counter(state for _, state in rescued)
+        log.warning("tasks rescued", **{state.value: count for state, count in states.items()})
+        for state, count in states.items():
+            self.counts.rescued.labels(state=state.value).inc(count)
+        if states[State.WAITING]:
+            self.wake_promote()
+        if final := [task_id for task_id, state in rescued if state in FINAL]:
+            self.announce(final)
+
+
+def judge(lost: Iterable[LostTask], jitter: Callable[[], float]) -> Iterator[Verdict]:
+    """Decide what becomes of lost tasks; one that cannot be decided is logged and left out.
+
+    A cancel that was asked for does not count here: only an executor may take `running -> cancelled`. The request stays
+    on the row.
+    """
+    for task in lost:
+        try:
+            standing = Standing(
+                failures=task.failures,
+                lost=task.lost,
+                delivery=Delivery(task.delivery),
+                retry=Retry(max_attempts=task.max_attempts),
+            )
+            transition = decide(standing, Lost(), jitter=jitter())
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            log.exception("lost task left alone", task_id=task.id)
+            continue
+        yield Verdict(id=task.id, attempt=task.attempt, transition=transition)
