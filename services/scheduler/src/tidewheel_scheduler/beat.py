@@ -42,13 +42,13 @@ class PostgresScheduler(Scheduler):
             SystemExit: with code 2, after a sentence on standard error, when the settings are wrong or the probes' port
                 is taken.
         """
+        self._stop_on_signals()
         settings = load_settings(SchedulerSettings)
         try:
             self._process = self._resources.enter_context(open_process("scheduler", settings))
         except CannotListen as error:
             raise SystemExit(_refuse(str(error))) from error
         self._loops = SlicedLoops(self._process, build_loops, transient=TRANSIENT)
-        self._stop_on_signals()
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Lend the thread to the loops for a while; return 0: Beat need not pause.
@@ -89,6 +89,8 @@ class PostgresScheduler(Scheduler):
         def stop(_: int, __: FrameType | None) -> None:
             for each, handler in before.items():
                 signal.signal(each, handler)
+            if self._loops is None:
+                raise SystemExit(0)
             self._process.stop.set()
 
         for each in before:

@@ -4,6 +4,8 @@ from typing import Any
 
 from celery import Celery, signals
 
+from tidewheel_scheduler.beat import PostgresScheduler
+
 
 @signals.setup_logging.connect
 def _keep_our_logs(**_: Any) -> None:
@@ -12,7 +14,7 @@ def _keep_our_logs(**_: Any) -> None:
 
 app = Celery("tidewheel_scheduler", set_as_current=False)
 app.conf.update(
-    beat_scheduler="tidewheel_scheduler.beat:PostgresScheduler",
+    beat_scheduler=PostgresScheduler,
     # Nothing is ever published; a broker that lives in this process alone can neither fail nor leak.
     broker_url="memory://",
     beat_enable_remote_control=False,
