@@ -180,3 +180,21 @@ async def test_wrong_settings_end_it_with_a_sentence(redis_url: str, tmp_path: P
         assert await asyncio.wait_for(running.process.wait(), 20) == 2
         assert "TIDEWHEEL_DATABASE_URL is wrong: it must start with postgresql://." in running.output()
         assert "Traceback" not in running.output()
+
+
+async def test_a_loop_that_fails_ends_it_for_its_supervisor(
+    empty_database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with beat(MODULE, tmp_path, empty_database_url, redis_url) as running:
+        assert await asyncio.wait_for(running.process.wait(), 20) == 1
+        assert "loop failed" in [record["event"] for record in running.records()]
+
+
+async def test_a_taken_port_ends_it_with_a_sentence(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
+    async with taken:
+        port = str(taken.sockets[0].getsockname()[1])
+        async with beat(MODULE, tmp_path, database_url, redis_url, TIDEWHEEL_HEALTH_PORT=port) as running:
+            assert await asyncio.wait_for(running.process.wait(), 20) == 2
+            assert "Set TIDEWHEEL_HEALTH_PORT to a free port" in running.output()
+            assert "Traceback" not in running.output()

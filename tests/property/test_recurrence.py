@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.recurrence import Recurrence
 
 _MINUTE = timedelta(minutes=1)
@@ -146,3 +147,15 @@ def test_every_keeps_to_its_grid(anchor: datetime, every: float, instant: dateti
     assert following == anchor or following - step <= instant
     if instant >= anchor:
         assert recurrence.latest_until(anchor, instant) == following - step
+
+
+_FIELD = st.text(st.sampled_from("0123456789*/,-#LW"), min_size=1, max_size=6)
+
+
+@given(st.text(max_size=20) | st.lists(_FIELD, min_size=5, max_size=5).map(" ".join))
+def test_any_text_is_either_a_cron_or_refused_in_words(expression: str) -> None:
+    try:
+        recurrence = Recurrence(anchor=datetime(2026, 1, 1, tzinfo=UTC), cron=expression)
+    except InvalidSchedule:
+        return
+    assert recurrence.next_after(recurrence.anchor) > recurrence.anchor

@@ -6,28 +6,29 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from uuid import UUID
 
-from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.client import TRANSIENT as REDIS_TRANSIENT
-from tidewheel_common.streams.client import open_redis
+from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
 from tidewheel_scheduler import expire, fire, forget, promote, rescue
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
-from tidewheel_scheduler.outage import DatabaseAway, telling_outages
 from tidewheel_scheduler.settings import SchedulerSettings
 from tidewheel_scheduler.vigil import Vigil
-
-TRANSIENT: tuple[type[BaseException], ...] = (DatabaseAway, *REDIS_TRANSIENT)
 
 _APPLICATION = "tidewheel-scheduler"
 _LAST_WORDS = 1.0
 """Seconds that the last wake-ups may take to leave."""
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Tell whether an error means that PostgreSQL or Redis is away, and not that something is wrong."""
+    return is_transient(error) or isinstance(error, REDIS_TRANSIENT)
 
 
 @asynccontextmanager
@@ -91,11 +92,11 @@ def _working_loops(
     )
     forgetting = forget.Forget(engine=engine)
     return [
-        Loop(name="promote", tick=telling_outages(promoting.tick), every=promote.EVERY, wake=wakes.promote),
-        Loop(name="fire", tick=telling_outages(firing.tick), every=fire.EVERY, wake=wakes.fire),
-        Loop(name="expire", tick=telling_outages(expiring.tick), every=expire.EVERY),
-        Loop(name="rescue", tick=telling_outages(rescuing.tick), every=rescue.EVERY),
-        Loop(name="forget", tick=telling_outages(forgetting.tick), every=forget.EVERY),
+        Loop(name="promote", tick=promoting.tick, every=promote.EVERY, wake=wakes.promote),
+        Loop(name="fire", tick=firing.tick, every=fire.EVERY, wake=wakes.fire),
+        Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
+        Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
+        Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
     ]
 
 
