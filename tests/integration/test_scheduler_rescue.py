@@ -140,6 +140,14 @@ async def test_the_third_loss_is_poison(scene: Scene) -> None:
     assert (row["state"], row["reason"], row["lost"]) == ("dead", "poison", 3)
 
 
+async def test_a_lost_task_whose_cancellation_was_asked_for_ends_and_does_not_run_again(scene: Scene) -> None:
+    task_id = await scene.running(heard=None, cancel_requested_at=after(-30))
+    await scene.rescue.tick(NOW)
+    row = await scene.rows.task_row(task_id)
+    assert (row["state"], row["reason"], row["lost"]) == ("dead", "cancelled", 1)
+    assert scene.final.words == [task_id]
+
+
 async def test_a_queued_task_is_not_the_schedulers(scene: Scene) -> None:
     task_id = await scene.rows.task("queued", queued_at=after(-3600))
     await scene.rescue.tick(NOW)

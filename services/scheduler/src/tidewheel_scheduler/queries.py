@@ -52,6 +52,7 @@ class LostTask:
     lost: int
     delivery: str
     max_attempts: int
+    cancel_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

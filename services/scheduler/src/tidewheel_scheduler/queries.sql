@@ -117,7 +117,7 @@ WITH clock AS MATERIALIZED (
 ), limits AS MATERIALIZED (
     SELECT now, now - make_interval(secs => CAST(:stale AS double precision)) AS heard_since FROM clock
 )
-SELECT id, attempt, failures, lost, delivery, max_attempts
+SELECT id, attempt, failures, lost, delivery, max_attempts, cancel_requested_at IS NOT NULL AS cancel_requested
 FROM tasks
 WHERE queued_at IS NOT NULL AND state = 'running'
     AND (

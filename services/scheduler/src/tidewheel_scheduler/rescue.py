@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidewheel_common.core.decide import Standing, decide
+from tidewheel_common.core.decide import Standing, Transition, decide
 from tidewheel_common.core.lifecycle import FINAL, State
 from tidewheel_common.core.outcome import Lost
 from tidewheel_common.core.task import Delivery, Retry
@@ -66,21 +66,25 @@ class Rescue:
 
 
 def judge(lost: Iterable[LostTask], jitter: Callable[[], float]) -> Iterator[Verdict]:
-    """Decide what becomes of lost tasks; one that cannot be decided is logged and left out.
-
-    A cancel that was asked for does not count here: only an executor may take `running -> cancelled`. The request stays
-    on the row.
-    """
+    """Decide what becomes of lost tasks; one that cannot be decided is logged and left out."""
     for task in lost:
         try:
-            standing = Standing(
-                failures=task.failures,
-                lost=task.lost,
-                delivery=Delivery(task.delivery),
-                retry=Retry(max_attempts=task.max_attempts),
-            )
-            transition = decide(standing, Lost(), jitter=jitter())
+            transition = _decide(task, jitter())
         except (ArithmeticError, LookupError, TypeError, ValueError):
             log.exception("lost task left alone", task_id=task.id)
             continue
         yield Verdict(id=task.id, attempt=task.attempt, transition=transition)
+
+
+def _decide(task: LostTask, jitter: float) -> Transition:
+    standing = Standing(
+        failures=task.failures,
+        lost=task.lost,
+        delivery=Delivery(task.delivery),
+        retry=Retry(max_attempts=task.max_attempts),
+        cancel_requested=task.cancel_requested,
+    )
+    transition = decide(standing, Lost(), jitter=jitter)
+    # Only an executor takes `running -> cancelled`. Waiting would be worse than dead: no claim takes a task whose
+    # cancellation was asked for, so it would never end.
+    return replace(transition, state=State.DEAD) if transition.state is State.CANCELLED else transition
