@@ -32,11 +32,13 @@ SELECT lines.queue,
          ORDER BY tasks.ready_at
          LIMIT 1
        ) AS due_for,
-       EXISTS (
-        SELECT FROM tasks
-         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority
-           AND tasks.ready_at > (SELECT now FROM clock)
-       ) AS parked
+       -- Not EXISTS: its plan may be to read the whole table in search of what is not there.
+       coalesce((
+        SELECT tasks.ready_at > clock.now FROM tasks
+         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority AND tasks.ready_at IS NOT NULL
+         ORDER BY tasks.ready_at DESC
+         LIMIT 1
+       ), false) AS parked
   FROM lines, clock;
 
 -- name: tasks_dispatch :many

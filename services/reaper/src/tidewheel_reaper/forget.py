@@ -1,0 +1,34 @@
+"""Deletes what outlives its use: expired idempotency keys, and old entries of the schedules' ledgers."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.process.loop import AGAIN
+from tidewheel_reaper import queries
+from tidewheel_reaper.metrics import ReaperMetrics
+
+BATCH = 1000
+"""Rows of each kind that one tick looks at."""
+
+KEEP = 3600.0
+"""Seconds for which an expired key is kept on when its tasks are still there."""
+
+FIRES_AGE = 30 * 86_400.0
+"""Seconds for which a fire stays in its schedule's ledger."""
+
+
+class Forget:
+    """Deletes idempotency keys and fires."""
+
+    def __init__(self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._batch = batch
+
+    async def tick(self) -> float | None:
+        """Delete one batch of each."""
+        async with self._engine.connect() as connection:
+            keys = await queries.idempotency_keys_remove(connection, most=self._batch, keep=KEEP)
+            fires = await queries.fires_remove(connection, most=self._batch, age=FIRES_AGE)
+        self._metrics.keys.inc(keys)
+        self._metrics.fires.inc(fires)
+        return AGAIN if self._batch in {keys, fires} else None

@@ -1,0 +1,196 @@
+"""The relay on a real PostgreSQL and a real Valkey."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from tests.integration.dispatcher_rig import Rig, ago, opened_rig
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.streams.keys import GROUP, QUEUES
+from tidewheel_dispatcher.grants import ROOM_PAUSE
+from tidewheel_dispatcher.window import FIRST
+
+
+@pytest.fixture
+async def rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
+    async with opened_rig(database_url, redis_url) as opened:
+        yield opened
+
+
+async def test_a_ready_task_is_marked_and_its_hint_is_in_its_stream(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    (task_id,) = await rig.tasks(
+        1, timeout=2.5, lost=1, attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+    )
+    assert await rig.relay.tick() is None
+    row = await rig.row(task_id)
+    assert (row["state"], row["ready_at"], row["attempt"]) == ("queued", None, 3)
+    assert row["queued_at"] is not None
+    (hint,) = await rig.hints()
+    assert (hint.task_id, hint.attempt, hint.handler, hint.timeout, hint.lost) == (task_id, 3, "demo.echo", 2.5, 1)
+    assert hint.traceparent == row["traceparent"]
+    assert await rig.redis.smembers(QUEUES) == {b"default"}
+    assert [group["name"].decode() for group in await rig.redis.xinfo_groups("tidewheel:{default}:medium")] == [GROUP]
+    assert rig.count("pushed") == 1
+
+
+async def test_each_priority_has_its_stream_and_within_one_the_longest_wait_goes_first(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    (late,) = await rig.tasks(1, ready_at=ago(1))
+    (early,) = await rig.tasks(1, ready_at=ago(9))
+    (high,) = await rig.tasks(1, priority=0)
+    (low,) = await rig.tasks(1, priority=2)
+    await rig.relay.tick()
+    assert [hint.task_id for hint in await rig.hints()] == [early, late]
+    assert [hint.task_id for hint in await rig.hints(priority=Priority.HIGH)] == [high]
+    assert [hint.task_id for hint in await rig.hints(priority=Priority.LOW)] == [low]
+
+
+async def test_a_small_budget_goes_to_high_before_low(database_url: str, redis_url: str) -> None:
+    async with opened_rig(database_url, redis_url, budget=5) as rig:
+        await rig.executor("demo.echo")
+        await rig.tasks(4, priority=2, ready_at=ago(100))
+        await rig.tasks(4, priority=0, ready_at=ago(1))
+        assert await rig.relay.tick() == AGAIN
+        assert len(await rig.hints(priority=Priority.HIGH)) == 4
+        assert len(await rig.hints(priority=Priority.LOW)) == 1
+        assert await rig.relay.tick() is None
+        assert await rig.states() == {"queued": 8}
+
+
+async def test_a_queue_with_a_long_backlog_does_not_hold_up_another(database_url: str, redis_url: str) -> None:
+    async with opened_rig(database_url, redis_url, budget=10) as rig:
+        await rig.executor("demo.echo")
+        await rig.tasks(50, queue="long", ready_at=ago(100))
+        await rig.tasks(1, queue="short")
+        await rig.relay.tick()
+        assert len(await rig.hints("short")) == 1
+        assert len(await rig.hints("long")) == 5
+
+
+async def test_no_more_than_a_window_waits_in_redis_until_executors_have_read_some(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(FIRST + 500)
+    assert await rig.relay.tick() == AGAIN  # the budget was spent, and the window filled
+    assert await rig.relay.tick() == ROOM_PAUSE
+    assert len(await rig.hints()) == FIRST
+    assert await rig.states() == {"queued": FIRST, "ready": 500}
+    await rig.read(300)
+    assert await rig.relay.tick() == ROOM_PAUSE
+    assert len(await rig.hints()) == FIRST + 300  # what is in flight does not count
+
+
+async def test_a_full_low_line_does_not_hold_up_a_high_task(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(FIRST + 10, priority=2, ready_at=ago(100))
+    await rig.relay.tick()
+    await rig.relay.tick()
+    await rig.tasks(1, priority=0)
+    await rig.relay.tick()
+    assert len(await rig.hints(priority=Priority.HIGH)) == 1
+
+
+async def test_a_task_that_is_not_due_stays(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1, ready_at=ago(-60))
+    assert await rig.relay.tick() is None
+    assert await rig.states() == {"ready": 1}
+
+
+async def test_two_dispatchers_share_the_work_and_push_no_task_twice(database_url: str, redis_url: str) -> None:
+    async with (
+        opened_rig(database_url, redis_url, budget=50) as one,
+        opened_rig(database_url, redis_url, budget=50) as two,
+    ):
+        await one.executor("demo.echo")
+        ids = await one.tasks(600)
+
+        async def drain(rig: Rig) -> None:
+            while (await rig.states()).get("ready"):
+                await rig.relay.tick()
+
+        await asyncio.gather(drain(one), drain(two))
+        assert Counter(hint.task_id for hint in await one.hints()) == Counter(ids)
+        assert one.count("pushed") + two.count("pushed") == 600
+
+
+async def test_a_push_that_fails_takes_the_tasks_back_to_their_place(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.executor("demo.echo")
+    ids = await rig.tasks(3, ready_at=ago(5))
+
+    async def refuse(*_: object) -> None:
+        raise RedisConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tidewheel_dispatcher.relay.push", refuse)
+        with pytest.raises(RedisError):
+            await rig.relay.tick()
+    assert await rig.states() == {"ready": 3}
+    assert rig.count("released") == 3
+    await rig.relay.tick()
+    assert [hint.task_id for hint in await rig.hints()] == ids
+
+
+async def test_a_release_leaves_alone_what_has_moved_on_since(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.executor("demo.echo")
+    claimed, cancelled, other = await rig.tasks(3)
+
+    async def refuse(*_: object) -> None:
+        await rig.set(claimed, state="running", attempt=1, lease_until=ago(-60))
+        await rig.set(cancelled, state="cancelled", queued_at=None, remove_at=ago(-60))
+        raise RedisConnectionError("gone")
+
+    monkeypatch.setattr("tidewheel_dispatcher.relay.push", refuse)
+    with pytest.raises(RedisError):
+        await rig.relay.tick()
+    assert (await rig.row(claimed))["state"] == "running"
+    assert (await rig.row(cancelled))["state"] == "cancelled"
+    assert (await rig.row(other))["state"] == "ready"
+
+
+async def test_nothing_is_marked_while_redis_is_away(database_url: str) -> None:
+    async with opened_rig(database_url, "redis://127.0.0.1:1/0") as rig:
+        await rig.executor("demo.echo")
+        await rig.tasks(2)
+        with pytest.raises(RedisError):
+            await rig.relay.tick()
+        assert await rig.states() == {"ready": 2}
+
+
+async def test_the_statements_of_a_tick_use_the_index_of_ready_tasks(rig: Rig) -> None:
+    await rig.history(30_000)
+    await rig.tasks(500)
+    dispatch = await rig.plan(
+        "tasks_dispatch",
+        queues=["default"],
+        priorities=[1],
+        rooms=[100],
+        served_queues=["default"],
+        served_handlers=["demo.echo"],
+        budget=1000,
+        park=60.0,
+        now=None,
+    )
+    assert "Index Scan using tasks_ready" in dispatch
+    lines = await rig.plan("lines_ready", now=None)
+    assert lines.count("using tasks_ready") == 4
+    assert "Seq Scan on tasks" not in lines
+    unpark = await rig.plan("tasks_unpark", queue="default", priority=1, handlers=["demo.echo"], most=1000, now=None)
+    assert "using tasks_ready" in unpark
+
+
+async def test_a_plan_made_on_an_empty_table_is_not_kept_when_it_has_filled(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    for _ in range(8):  # at the sixth time PostgreSQL would make a plan for good
+        await rig.tasks(1)
+        await rig.relay.tick()
+    await rig.history(30_000)
+    await rig.tasks(500)
+    async with asyncio.timeout(2):  # it takes 0.05 s; with a plan for an empty table more than the timeout
+        await rig.relay.tick()
+    assert (await rig.states())["queued"] == 508

@@ -1,0 +1,149 @@
+"""Streams and wake-ups on a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.exceptions import RedisError
+from tests.support import wait_until
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.streams.client import Redis, open_redis
+from tidewheel_common.streams.epoch import begin_epoch, finish_epoch, read_signature
+from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.keys import GROUP, WAKE_DISPATCHER, WAKE_FINAL
+from tidewheel_common.streams.stream import (
+    EMPTY,
+    Addressed,
+    Line,
+    depths,
+    ensure_groups,
+    known_queues,
+    push,
+    unread_hints,
+)
+from tidewheel_common.streams.wake import Listener, Waker
+
+LINE = Line("mail", Priority.HIGH)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = open_redis(redis_url, client_name="test")
+    yield client
+    await client.aclose()
+
+
+def hints(count: int, line: Line = LINE) -> list[Addressed]:
+    return [Addressed(line, Hint(task_id=uuid4(), attempt=n, handler="demo.echo")) for n in range(count)]
+
+
+async def read(redis: Redis, count: int) -> list[bytes]:
+    reply: Any = await redis.xreadgroup(GROUP, "executor", {LINE.key: ">"}, count=count)
+    return [entry_id for _, entries in reply for entry_id, _ in entries]
+
+
+async def test_a_hint_comes_out_as_it_went_in(redis: Redis) -> None:
+    full = Hint(task_id=uuid4(), attempt=7, handler="a.b", timeout=0.1, lost=2, traceparent="00-ab")
+    bare = Hint(task_id=uuid4(), attempt=0, handler="ü")
+    await push(redis, [Addressed(LINE, full), Addressed(LINE, bare)])
+    entries: Any = await redis.xrange(LINE.key)
+    assert [Hint.from_fields(fields) for _, fields in entries] == [full, bare]
+    assert await known_queues(redis) == ["mail"]
+
+
+async def test_nothing_to_push_is_nothing_written(redis: Redis) -> None:
+    await push(redis, [])
+    assert await redis.dbsize() == 0
+
+
+async def test_a_group_that_is_made_late_still_sees_what_was_pushed_before(redis: Redis) -> None:
+    await push(redis, hints(3))
+    await ensure_groups(redis, ["mail"])
+    await ensure_groups(redis, ["mail"])
+    assert len(await read(redis, 10)) == 3
+
+
+async def test_a_depth_tells_what_is_unread_from_what_is_in_flight(redis: Redis) -> None:
+    low = Line("mail", Priority.LOW)
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(5))
+    ids = await read(redis, 3)
+    found = await depths(redis, [LINE, low, Line("nobody's", Priority.LOW)])
+    assert (found[LINE].unread, found[LINE].in_flight, found[LINE].entries) == (2, 3, 5)
+    assert found[LINE].last_read == ids[-1]
+    assert (found[low].entries, found[low].grouped) == (0, True)
+    assert found[Line("nobody's", Priority.LOW)] == EMPTY
+    await redis.xack(LINE.key, GROUP, ids[0])
+    await redis.xdel(LINE.key, ids[0])
+    assert (await depths(redis, [LINE]))[LINE].in_flight == 2
+
+
+async def test_a_stream_without_a_group_is_all_unread(redis: Redis) -> None:
+    await push(redis, hints(2))
+    depth = (await depths(redis, [LINE]))[LINE]
+    assert (depth.unread, depth.grouped) == (2, False)
+
+
+async def test_unread_hints_are_found_over_many_pages_and_read_ones_are_not(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    pushed = hints(2_100)
+    await push(redis, pushed)
+    await read(redis, 100)
+    depth = (await depths(redis, [LINE]))[LINE]
+    expected = {(each.hint.task_id.hex.encode(), str(each.hint.attempt).encode()) for each in pushed[100:]}
+    assert await unread_hints(redis, LINE, depth) == expected
+
+
+async def test_an_error_of_redis_is_raised_and_not_taken_for_an_empty_stream(redis: Redis) -> None:
+    await redis.set(LINE.key, "not a stream")
+    with pytest.raises(RedisError):
+        await depths(redis, [LINE])
+    with pytest.raises(RedisError):
+        await ensure_groups(redis, ["mail"])
+
+
+async def test_the_epoch_is_trusted_only_on_the_server_that_it_was_written_to(redis: Redis) -> None:
+    first = await read_signature(redis)
+    assert first.epoch is None
+    assert not first.trusted
+    await begin_epoch(redis)
+    assert not (await read_signature(redis)).trusted
+    assert await finish_epoch(redis, first)
+    assert (await read_signature(redis)).trusted
+
+
+async def test_wake_ups_reach_their_channel_with_their_words(redis: Redis) -> None:
+    heard: list[tuple[str, str]] = []
+    listener = Listener(
+        redis,
+        {
+            WAKE_DISPATCHER: lambda message: heard.append(("dispatcher", message)),
+            WAKE_FINAL: lambda message: heard.append(("final", message)),
+        },
+    )
+
+    async def listen() -> None:
+        while ("final", "a,b") not in heard:
+            await listener.tick()
+
+    listening = asyncio.create_task(listen())
+    # Whoever begins to listen is told to look once: what was said before is not said again.
+    await wait_until(lambda: len(heard) == 2, what="the first look")
+    await wait_until(lambda: redis.pubsub_numsub(WAKE_FINAL), what="the subscription")
+    waker = Waker(redis, WAKE_FINAL)
+    waker.wake("a", "b")
+    await waker.close()
+    await asyncio.wait_for(listening, 10)
+    await listener.close()
+    assert heard[2:] == [("final", "a,b")]
+
+
+async def test_a_waker_without_redis_neither_fails_nor_delays_its_caller() -> None:
+    away = open_redis("redis://127.0.0.1:1/0", client_name="test")
+    waker = Waker(away, WAKE_DISPATCHER)
+    waker.wake()
+    await waker.close()
+    await away.aclose()

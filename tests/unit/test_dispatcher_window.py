@@ -1,0 +1,112 @@
+"""How the window follows the pace of the executors, and how a tick's tasks are shared."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.streams.stream import Line
+from tidewheel_dispatcher.grants import ROOM_PAUSE, crowded, next_tick, share, urgent_first
+from tidewheel_dispatcher.queries import Grant, ReadyLine
+from tidewheel_dispatcher.window import FIRST, LARGEST, SMALLEST, Window
+
+
+def line(queue: str, priority: Priority = Priority.MEDIUM) -> Line:
+    return Line(queue, priority)
+
+
+def steady(rate: float, *, seconds: int = 60) -> Window:
+    """A window after executors have read `rate` hints a second, with more waiting all the time."""
+    window = Window(since=0.0, expected=FIRST)
+    unread = FIRST
+    for second in range(1, seconds):
+        unread = max(0, unread - round(rate))
+        window = window.measured(unread, float(second))
+        pushed = window.room(unread)
+        window = window.filled(pushed, crowded=True)
+        unread += pushed
+    return window
+
+
+def test_a_steady_pace_makes_room_for_a_few_seconds_of_work() -> None:
+    assert 1_400 <= steady(500).size <= 1_600
+
+
+def test_a_slow_pace_shrinks_the_window_to_the_smallest() -> None:
+    assert steady(1).size == SMALLEST
+
+
+def test_executors_that_run_dry_while_more_waits_widen_the_window_up_to_the_largest() -> None:
+    assert steady(50_000).size == LARGEST
+
+
+def test_a_queue_with_little_to_do_keeps_its_window() -> None:
+    window = Window(since=0.0)
+    for second in range(1, 20):
+        window = window.filled(3, crowded=False).measured(0, float(second))
+    assert window.size == FIRST
+
+
+def test_executors_that_stand_still_do_not_shrink_the_window_to_nothing() -> None:
+    window = Window(since=0.0, expected=900)
+    for second in range(1, 20):
+        window = window.measured(900, float(second))
+    assert window.size == SMALLEST
+
+
+def test_a_look_too_soon_measures_nothing() -> None:
+    window = Window(since=10.0, expected=100)
+    assert window.measured(0, 10.01) == window
+
+
+@given(
+    looks=st.lists(st.tuples(st.floats(0.0, 100.0), st.integers(0, 20_000), st.integers(0, 20_000), st.booleans())),
+)
+def test_the_window_stays_within_its_bounds_whatever_is_measured(looks: list[tuple[float, int, int, bool]]) -> None:
+    window, now = Window(since=0.0), 0.0
+    for elapsed, unread, pushed, full in looks:
+        now += elapsed
+        window = window.measured(unread, now).filled(pushed, crowded=full)
+        assert SMALLEST <= window.size <= LARGEST
+        assert 0 <= window.room(unread) <= window.size
+
+
+def test_high_lines_come_before_low_ones_and_long_waits_before_short_ones() -> None:
+    ready = [
+        ReadyLine(line("a", Priority.LOW), 90.0, parked=False),
+        ReadyLine(line("a", Priority.HIGH), 1.0, parked=False),
+        ReadyLine(line("b", Priority.HIGH), 2.0, parked=True),
+        ReadyLine(line("c", Priority.HIGH), None, parked=True),
+    ]
+    assert urgent_first(ready) == [line("b", Priority.HIGH), line("a", Priority.HIGH), line("a", Priority.LOW)]
+
+
+def test_no_queue_takes_the_whole_budget_from_the_others() -> None:
+    rooms = {line("a", Priority.HIGH): 1000, line("b"): 1000, line("a", Priority.LOW): 30}
+    assert share(rooms, 100) == [
+        Grant(line("a", Priority.HIGH), 50),
+        Grant(line("b"), 50),
+        Grant(line("a", Priority.LOW), 30),
+    ]
+
+
+def test_a_line_without_room_gets_nothing() -> None:
+    assert share({line("a"): 0}, 100) == []
+
+
+def test_a_full_tick_is_followed_by_another_at_once() -> None:
+    rooms = {line("a"): 1000}
+    grants = share(rooms, 100)
+    assert next_tick(rooms, grants, {line("a"): 100}, 100) == AGAIN
+
+
+def test_a_full_window_is_looked_at_again_soon() -> None:
+    rooms = {line("a"): 10}
+    grants = share(rooms, 100)
+    assert crowded(rooms, {line("a"): 10}) == {"a"}
+    assert next_tick(rooms, grants, {line("a"): 10}, 100) == ROOM_PAUSE
+
+
+def test_a_tick_that_moved_all_there_was_waits_for_a_wake_up() -> None:
+    rooms = {line("a"): 10}
+    assert next_tick(rooms, share(rooms, 100), {line("a"): 3}, 100) is None
