@@ -144,7 +144,7 @@ async def test_a_lost_task_whose_cancellation_was_asked_for_ends_and_does_not_ru
     task_id = await scene.running(heard=None, cancel_requested_at=after(-30))
     await scene.rescue.tick(NOW)
     row = await scene.rows.task_row(task_id)
-    assert (row["state"], row["reason"], row["lost"]) == ("dead", "cancelled", 1)
+    assert (row["state"], row["reason"], row["lost"]) == ("cancelled", "cancelled", 1)
     assert scene.final.words == [task_id]
 
 

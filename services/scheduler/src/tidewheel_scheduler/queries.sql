@@ -135,7 +135,7 @@ LIMIT :size
 FOR UPDATE OF tasks SKIP LOCKED;
 
 -- name: tasks_rescue :many
--- transition: running -> waiting, running -> dead
+-- transition: running -> waiting, running -> dead, running -> cancelled
 -- Take tasks from executors that were lost, and log the attempts.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
@@ -153,8 +153,8 @@ WITH clock AS MATERIALIZED (
         queued_at = NULL, lease_until = NULL,
         wait_until = clock.now + make_interval(secs => held.wait),
         run_at = coalesce(clock.now + make_interval(secs => held.wait), run_at),
-        finished_at = CASE WHEN held.state = 'dead' THEN clock.now END,
-        remove_at = CASE WHEN held.state = 'dead' THEN
+        finished_at = CASE WHEN held.state <> 'waiting' THEN clock.now END,
+        remove_at = CASE WHEN held.state <> 'waiting' THEN
             clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision))) END
     FROM held, clock
     WHERE tasks.id = held.id AND tasks.state = 'running' AND tasks.attempt = held.attempt

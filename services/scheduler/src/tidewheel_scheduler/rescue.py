@@ -1,8 +1,8 @@
-"""Rescues tasks whose executor was lost: `running -> waiting` for another attempt, or `running -> dead`."""
+"""Rescues tasks whose executor was lost: `running -> waiting` for another attempt, `running -> dead`, or `running -> cancelled`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -84,7 +84,4 @@ def _decide(task: LostTask, jitter: float) -> Transition:
         retry=Retry(max_attempts=task.max_attempts),
         cancel_requested=task.cancel_requested,
     )
-    transition = decide(standing, Lost(), jitter=jitter)
-    # Only an executor takes `running -> cancelled`. Waiting would be worse than dead: no claim takes a task whose
-    # cancellation was asked for, so it would never end.
-    return replace(transition, state=State.DEAD) if transition.state is State.CANCELLED else transition
+    return decide(standing, Lost(), jitter=jitter)

@@ -101,7 +101,12 @@ EDGES: frozenset[Edge] = frozenset(
             (Owner.EXECUTOR, Owner.SCHEDULER),
             "attempts exhausted, permanent error, or lost too often",
         ),
-        *_fan((State.RUNNING,), (State.CANCELLED,), (Owner.EXECUTOR,), "a cancel took effect"),
+        *_fan(
+            (State.RUNNING,),
+            (State.CANCELLED,),
+            (Owner.EXECUTOR, Owner.SCHEDULER),
+            "a cancel took effect, or was asked for before the executor was lost",
+        ),
         *_fan(
             (State.BLOCKED,),
             (State.WAITING, State.READY, State.CANCELLED),
