@@ -198,8 +198,8 @@ async def test_removal_uses_its_index(store: AsyncEngine) -> None:
         await connection.execute(
             text(
                 "INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, "
-                "removal_delay, delivery, run_at, ready_at) SELECT gen_random_uuid(), gen_random_uuid(), 'demo.echo', 'default', 1, "
-                "'ready', 'sealed', 5, 60, 'at_least_once', now(), now() FROM generate_series(1, 20000)"
+                "removal_delay, delivery, run_at, ready_at) SELECT gen_random_uuid(), gen_random_uuid(), 'demo.echo', "
+                "'default', 1, 'ready', 'sealed', 5, 60, 'at_least_once', now(), now() FROM generate_series(1, 20000)"
             )
         )
         await connection.execute(text("ANALYZE"))

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from tidewheel_common.streams.client import TRANSIENT
 
-LISTEN_PAUSE = 5.0
-"""Seconds one listening tick waits for a message before it looks whether it should stop."""
+LISTEN_PAUSE = 1.0
+"""Seconds one listening tick waits for a message; a process that is asked to stop waits as long at most."""
 
 
 class Waker:
@@ -55,7 +55,7 @@ class Listener:
         self._pubsub = redis.pubsub(ignore_subscribe_messages=True)
 
     async def tick(self) -> float:
-        """Wait for one message, up to a few seconds. A lost connection is raised, and joined anew by the next tick."""
+        """Wait for one message, for a moment. A lost connection is raised, and joined anew by the next tick."""
         if not self._pubsub.subscribed:
             await self._pubsub.subscribe(*self._channels)
             # What was said while nobody listened is not said again: let everyone look once.
