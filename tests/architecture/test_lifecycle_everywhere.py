@@ -31,7 +31,7 @@ async def accepts(engine: AsyncEngine, state: str, columns: set[str], **others: 
         "removal_delay": 60.0,
         "delivery": "at_least_once",
         "run_at": INSTANT,
-        **{column: INSTANT for column in columns},
+        **dict.fromkeys(columns, INSTANT),
         **others,
     }
     try:

@@ -21,8 +21,8 @@ LOOPS_ELSEWHERE = {
     "libs/cli/src/tidewheel_cli/demo/show.py": "ends with the demo",
     "libs/cli/src/tidewheel_cli/embedded/program.py": "ends when the program is ready",
     "libs/client/src/tidewheel_client/client.py": "ends with the last page",
-    "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, for as long as its patience lasts",
-    "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, for as long as its patience lasts",
+    "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, while its patience lasts",
+    "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, while its patience lasts",
 }
 
 _SQL = re.compile(
@@ -47,7 +47,7 @@ def _texts(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
             yield node.value
         elif isinstance(node, ast.JoinedStr):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "x" for part in node.values)
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
 
 
 def _waits_for_ever(node: ast.While) -> bool:

@@ -109,7 +109,8 @@ def test_the_checks_would_notice() -> None:
     assert guards(write) == set()
     guarded = "UPDATE tasks AS t SET state = CASE WHEN (x) THEN 'dead' END FROM y WHERE t.state IN ('queued', 'ready')"
     assert guards(guarded) == {State.QUEUED, State.READY}
-    asked = "UPDATE tasks SET state = CASE WHEN state = 'running' THEN state ELSE 'dead' END WHERE state IN ('running', 'ready')"
+    cases = "CASE WHEN state = 'running' THEN state ELSE 'dead' END"
+    asked = f"UPDATE tasks SET state = {cases} WHERE state IN ('running', 'ready')"
     assert leaves(asked) == {State.READY}
     assert not moves("UPDATE tasks SET ready_at = now() WHERE state = 'ready'")
     assert writes("SELECT FROM tasks FOR UPDATE") == []
