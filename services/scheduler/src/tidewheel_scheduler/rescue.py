@@ -1,4 +1,4 @@
-"""Rescues tasks whose executor was lost: `running -> waiting` for another attempt, `running -> dead`, or `running -> cancelled`."""
+"""Rescues tasks whose executor was lost: `running` -> `waiting`, `dead`, or `cancelled` when that was asked for."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
