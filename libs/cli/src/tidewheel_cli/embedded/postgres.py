@@ -32,6 +32,7 @@ _SETTINGS = {
     "min_wal_size": "256MB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
+    "random_page_cost": "1.1",
     "autovacuum": "on",
     "autovacuum_naptime": "10s",
     "fsync": "on",
