@@ -1,0 +1,77 @@
+"""Where the executor hooks into the life of Celery's worker.
+
+Celery starts steps one after the other and stops them in reverse. `Retire` stands first, so it stops last, when every
+child has finished; `Accompany` comes after the pool, so its threads start after the first fork.
+"""
+
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.components import Pool
+from celery.worker.consumer.connection import Connection
+
+from tidewheel_common.streams.keys import stream_keys
+from tidewheel_executor.executor import executor_of, handlers_of
+from tidewheel_executor.heartbeat import Companion
+
+PULSE = 1.0
+"""Seconds between two signs of life of the event loop."""
+
+
+class Retire(bootsteps.StartStopStep):
+    """Ends the executor: gives back what it has not started, and signs off in PostgreSQL."""
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        executor = executor_of(worker.app)
+        executor.intake.node = worker.hostname
+        worker.companion = Companion(executor, handlers=handlers_of(worker.app))
+
+    def include(self, worker: Any) -> None:
+        """Stand first: what Celery's steps require says nothing of us."""
+        super().include(worker)
+        worker.steps.remove(self)
+        worker.steps.insert(0, self)
+
+    def stop(self, worker: Any) -> None:
+        """Sign off, once every child has finished."""
+        intake = executor_of(worker.app).intake
+        queues = worker.app.amqp.queues.consume_from
+        intake.give_back_all([key for queue in queues for key in stream_keys(queue)])
+        worker.companion.stop()
+
+    def terminate(self, worker: Any) -> None:
+        """Sign off, after a cold shutdown too."""
+        self.stop(worker)
+
+
+class Accompany(bootsteps.StartStopStep):
+    """Starts what runs beside Celery: heartbeat, probes, reports of lost tasks."""
+
+    requires = (Pool, Retire)
+
+    def start(self, worker: Any) -> None:
+        """Start the companion."""
+        worker.companion.start()
+
+    def stop(self, worker: Any) -> None:
+        """Leave that to `Retire`: children may still be working."""
+
+    def terminate(self, worker: Any) -> None:
+        """Leave that to `Retire` too."""
+
+
+class Pulse(bootsteps.StartStopStep):
+    """Lets the probes see whether the event loop moves and whether Redis is there."""
+
+    requires = (Connection,)
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        """Expect a pulse from now on."""
+        companion = consumer.controller.companion
+        companion.hub_runs(every=PULSE)
+        hub.call_repeatedly(PULSE, companion.hub_moved)
+
+    def stop(self, consumer: Any) -> None:
+        """Expect no pulse while Celery reconnects or stops: it waits outside its event loop then."""
+        consumer.controller.companion.hub_rests()

@@ -1,0 +1,167 @@
+"""What runs beside Celery in the main process, in a thread with an event loop of its own.
+
+It says that the executor is alive, reports lost tasks and answers probes. It shares nothing with Celery's event loop,
+so a loop that is busy for a moment does not make the executor look dead; one that hangs shows in /healthz.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+
+import structlog
+from celery.worker import state
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.process.hosted import BackgroundLoops
+from tidewheel_common.process.loop import Loop
+from tidewheel_common.process.metrics import share_with_children
+from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
+from tidewheel_common.store.engine import TRANSIENT, open_engine
+from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.executor import Executor
+from tidewheel_executor.heartbeat_queries import Presence, beat, leave
+from tidewheel_executor.settings import ExecutorSettings
+
+HUB = "celery"
+"""The name of Celery's event loop among the loops that the probes watch."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class LostReports:
+    """Hands the tasks of lost messages to PostgreSQL, in the thread's event loop.
+
+    Args:
+        executor: Whose tasks they are.
+        engine: The way to PostgreSQL.
+    """
+
+    def __init__(self, executor: Executor, engine: AsyncEngine) -> None:
+        self._executor = executor
+        self._engine = engine
+        self._waiting: list[Hint] = []
+        self.wake = asyncio.Event()
+
+    def add(self, hints: Sequence[Hint]) -> None:
+        """Take hints over; they are kept until PostgreSQL has them."""
+        self._waiting += hints
+        self.wake.set()
+
+    async def tick(self) -> float | None:
+        """Report all that wait."""
+        hints = tuple(self._waiting)
+        if hints:
+            await self._executor.report_lost(self._engine, self._executor.id, hints)
+            del self._waiting[: len(hints)]
+        return None
+
+
+class Companion:
+    """The thread, and what Celery's side tells it. Call it from the main thread.
+
+    Args:
+        executor: The executor.
+        handlers: The handlers that it has.
+    """
+
+    def __init__(self, executor: Executor, *, handlers: Sequence[str]) -> None:
+        self._executor = executor
+        self._presence = Presence(
+            id=executor.id,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            queues=executor.settings.queues,
+            handlers=handlers,
+        )
+        self._stack = ExitStack()
+        self._lost: LostReports | None = None
+        share_with_children(executor.metrics_directory)
+        self._stack.callback(shutil.rmtree, executor.metrics_directory, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the thread; after the first fork, so that no child inherits it."""
+        settings = self._executor.settings
+        process = open_process("executor", settings, shared_metrics=self._executor.metrics_directory)
+        self._process = self._stack.enter_context(process)
+        self._listen(self._process)
+        self._loops = BackgroundLoops(self._process, self._build, transient=TRANSIENT, on_failure=_end_worker)
+        self._loops.start()
+
+    def stop(self) -> None:
+        """Report what is lost, take the executor's row away and end the thread."""
+        if not self._loops.stop(self._executor.settings.stop_grace):
+            log.warning("companion cut off")
+        self._stack.close()
+
+    def hub_runs(self, *, every: float) -> None:
+        """Expect Celery's event loop to move."""
+        self._process.health.release(HUB)
+        self._process.health.watch(HUB, every=every)
+
+    def hub_moved(self) -> None:
+        """Note that it did."""
+        self._process.health.succeeded(HUB)
+
+    def hub_rests(self) -> None:
+        """Expect nothing of Celery's event loop: it reconnects, or stops."""
+        self._process.health.forget(HUB)
+        self._process.health.hold(HUB, "Celery has no connection to Redis.")
+
+    def _listen(self, process: Process[ExecutorSettings]) -> None:
+        counter = Counter(
+            "tidewheel_executor_intake",
+            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost.",
+            ["what"],
+            registry=process.metrics.registry,
+        )
+        self._executor.intake.count = lambda what, number: counter.labels(what=what).inc(number)
+        self._executor.intake.report_lost = self._report_lost
+
+    def _report_lost(self, hints: Sequence[Hint]) -> None:
+        def hand_over() -> None:
+            if self._lost is not None:
+                self._lost.add(hints)
+
+        self._loops.call_soon(hand_over)
+
+    @asynccontextmanager
+    async def _build(self, process: Process[ExecutorSettings]) -> AsyncIterator[Sequence[Loop]]:
+        engine = open_engine(
+            process.settings.database_url.get_secret_value(),
+            application_name="tidewheel-executor",
+            pool_size=2,
+            autocommit=True,
+        )
+        lost = self._lost = LostReports(self._executor, engine)
+
+        async def show_presence() -> None:
+            async with engine.connect() as connection:
+                await beat(connection, self._presence)
+
+        every = process.settings.executor_heartbeat
+        try:
+            yield [
+                Loop(name="heartbeat", tick=show_presence, every=every),
+                Loop(name="lost", tick=lost.tick, every=every, wake=lost.wake),
+            ]
+            await self._sign_off(engine, lost)
+        finally:
+            await engine.dispose()
+
+    async def _sign_off(self, engine: AsyncEngine, lost: LostReports) -> None:
+        try:
+            await lost.tick()
+            async with engine.connect() as connection:
+                await leave(connection, self._executor.id)
+        except TRANSIENT as error:
+            # The scheduler finds the heartbeat stale soon, and does the rest.
+            log.warning("not signed off", error_type=type(error).__name__)
+
+
+def _end_worker(_: BaseException) -> None:
+    """Stop Celery warmly, with an exit code that asks for a restart: the companion has failed, and logged why."""
+    state.should_stop = EXIT_FAILED  # type: ignore[assignment]  # the stubs know only its first value

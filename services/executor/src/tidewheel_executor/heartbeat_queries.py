@@ -1,0 +1,43 @@
+"""The executor's sign of life in PostgreSQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.store.sql import load_statements
+
+STATEMENTS = load_statements("tidewheel_executor", "heartbeat.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What an executor says of itself."""
+
+    id: UUID
+    hostname: str
+    pid: int
+    queues: Sequence[str]
+    handlers: Sequence[str]
+
+
+async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime | None = None) -> None:
+    """Say that the executor is alive."""
+    await connection.execute(
+        STATEMENTS.clause("executors_beat"),
+        {
+            "id": presence.id,
+            "hostname": presence.hostname,
+            "pid": presence.pid,
+            "queues": list(presence.queues),
+            "handlers": list(presence.handlers),
+            "now": now,
+        },
+    )
+
+
+async def leave(connection: AsyncConnection, executor_id: UUID) -> None:
+    """Take the executor's row away."""
+    await connection.execute(STATEMENTS.clause("executors_leave"), {"id": executor_id})

@@ -1,0 +1,156 @@
+"""How many tasks travel in one Celery message.
+
+Handing a message to a child costs about as much as running a hundred short tasks, so short tasks travel together. What
+is short is learnt: a moving average of each handler's seconds. The rules:
+
+- A message holds at most `budget` seconds of expected work and at most `most` tasks.
+- A handler without history travels alone, and a pack holds at most four times as many of it as ever ran, so that a
+  wrong first impression costs little. The average rises fast and falls slowly.
+- Alone travel: what was lost once (it may have taken its child with it), what runs longer than the budget, and what
+  asks for a longer timeout than the default.
+- A pack holds tasks of one and the same timeout T, which may be a short one. The child interrupts each task after T by
+  itself, so one hanging task delays its neighbours by at most T, and their leases (T + grace) allow for that. The
+  message's hard limit is T + grace as well, and not the sum: whoever hangs second is killed with what follows it, all
+  that is unfinished is reported as lost, and travels alone from then on.
+- Work that would not fill every free child is spread over them, but no pack is made smaller than a quarter of the
+  budget.
+
+Nothing here does I/O or reads a clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from tidewheel_common.streams.hint import Hint
+
+RISE = 0.5
+"""How far one message moves the average towards a longer time."""
+
+FALL = 0.1
+"""How far one run moves the average towards a shorter time."""
+
+GROWTH = 4
+"""A pack holds at most so many times the runs that a handler has to its name."""
+
+SMALLEST_FILL = 0.25
+"""Of the budget; spreading over free children goes no further."""
+
+
+class Hinted(Protocol):
+    """Whatever carries a hint."""
+
+    @property
+    def hint(self) -> Hint:
+        """What the dispatcher said of the task."""
+        ...
+
+
+E = TypeVar("E", bound=Hinted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingRules:
+    """What bounds a message. Durations are seconds."""
+
+    budget: float = 0.03
+    most: int = 500
+    default_timeout: float = 300.0
+    grace: float = 5.0
+    """What a task may take after its timeout to end by itself, before its child is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack(Generic[E]):
+    """What one message carries, and its limits in seconds as Celery enforces them."""
+
+    entries: tuple[E, ...]
+    soft: float | None
+    hard: float
+
+
+@dataclass(slots=True)
+class _Average:
+    seconds: float
+    runs: int
+
+
+@dataclass(slots=True)
+class _Open(Generic[E]):
+    timeout: float
+    fill: float = 0.0
+    entries: list[E] = field(default_factory=list)
+
+
+class Packer:
+    """Learns how long handlers take and packs accordingly."""
+
+    def __init__(self, rules: PackingRules) -> None:
+        self.rules = rules
+        self._averages: dict[str, _Average] = {}
+
+    def observe(self, handlers: Mapping[str, Sequence[float]]) -> None:
+        """Learn from one finished message: for each handler its runs and the seconds that they took together."""
+        for handler, (runs, seconds) in handlers.items():
+            if runs >= 1:
+                self._learn(handler, int(runs), max(seconds, 0.0) / runs)
+
+    def forget(self, handlers: Iterable[str]) -> None:
+        """Forget handlers whose message was lost: one may have killed the child, so each proves itself anew."""
+        for handler in handlers:
+            self._averages.pop(handler, None)
+
+    def capacity(self, handler: str) -> int:
+        """Return how many runs of a handler one message holds; 1 means that it travels alone."""
+        average = self._averages.get(handler)
+        if average is None:
+            return 1
+        by_runs = min(self.rules.most, GROWTH * average.runs)
+        if average.seconds * by_runs <= self.rules.budget:
+            return by_runs
+        return max(int(self.rules.budget / average.seconds), 1)
+
+    def shares(self) -> dict[str, float]:
+        """Return for each handler that may be packed which part of a message one run takes."""
+        capacities = {handler: self.capacity(handler) for handler in self._averages}
+        return {handler: 1 / capacity for handler, capacity in capacities.items() if capacity > 1}
+
+    def pack(self, entries: Sequence[E], *, room: int) -> list[Pack[E]]:
+        """Pack entries into messages, in order, for `room` free children. There may be more messages than room."""
+        shares = [self._share(entry.hint) for entry in entries]
+        full = min(max(sum(shares) / max(room, 1), SMALLEST_FILL), 1.0)
+        packs: list[_Open[E]] = []
+        filling: dict[float, _Open[E]] = {}
+        for entry, share in zip(entries, shares, strict=True):
+            timeout = self._timeout(entry.hint)
+            current = filling.get(timeout) if share < 1 else None
+            if current is None or current.fill + share > full + 1e-9 or len(current.entries) >= self.rules.most:
+                current = _Open(timeout)
+                packs.append(current)
+                if share < 1:
+                    filling[timeout] = current
+            current.entries.append(entry)
+            current.fill += share
+        return [self._seal(pack) for pack in packs]
+
+    def _seal(self, pack: _Open[E]) -> Pack[E]:
+        # Celery interrupts only what travels alone: in a pack it could not know whom it hits.
+        soft = pack.timeout if len(pack.entries) == 1 else None
+        return Pack(entries=tuple(pack.entries), soft=soft, hard=pack.timeout + self.rules.grace)
+
+    def _share(self, hint: Hint) -> float:
+        if hint.lost or self._timeout(hint) > self.rules.default_timeout:
+            return 1.0
+        return 1 / self.capacity(hint.handler)
+
+    def _timeout(self, hint: Hint) -> float:
+        return self.rules.default_timeout if hint.timeout is None else hint.timeout
+
+    def _learn(self, handler: str, runs: int, seconds: float) -> None:
+        average = self._averages.get(handler)
+        if average is None:
+            self._averages[handler] = _Average(seconds, runs)
+            return
+        weight = RISE if seconds > average.seconds else 1 - (1 - FALL) ** runs
+        average.seconds += weight * (seconds - average.seconds)
+        average.runs += runs

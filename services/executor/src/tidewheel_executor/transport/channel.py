@@ -1,0 +1,266 @@
+"""A kombu channel that consumes task queues from Redis Streams.
+
+Only task queues are streams. Control, reply and event queues are kombu's own, so `celery inspect`, `control` and events
+work as ever. Private names of kombu 5.7.0 are overridden here; tests/unit/test_transport_contract.py lists them all.
+"""
+
+from collections.abc import Sequence
+from queue import Empty
+from time import monotonic
+from typing import Any, NoReturn
+from uuid import uuid4
+
+import structlog
+from celery.worker import state
+from redis import ConnectionPool, Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+
+from tidewheel_common.streams.keys import stream_keys
+from tidewheel_executor.packing import Pack
+from tidewheel_executor.transport.entry import Entry
+from tidewheel_executor.transport.envelope import message_id, wrap
+from tidewheel_executor.transport.intake import TRANSIENT, Intake
+from tidewheel_executor.transport.qos import Message, QoS
+from tidewheel_executor.transport.reading import Pull, Read, doorbell, read_pulled, read_rung
+from tidewheel_executor.transport.stock import StockChannel
+from tidewheel_executor.transport.streams import TaskStreams
+
+CLAIM_MOST = 100
+"""Entries that one round of claiming takes over at most."""
+
+PULL_MOST = 2000
+"""Entries that one pull takes at most; bounds how long the script holds Redis (about 5 ms)."""
+
+_DATA_LOST = ("NOGROUP", "UNBLOCKED", "no longer exists")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class NotSubmitted(Exception):
+    """A task was sent to a task queue with Celery's own `delay` or `apply_async`."""
+
+
+class Channel(StockChannel):
+    """Reads streams through `intake`; without one it is a stock Redis channel."""
+
+    QoS = QoS
+    Message = Message
+    from_transport_options = (*StockChannel.from_transport_options, "intake")
+
+    intake: Intake | None = None
+    _asked: tuple[str, Sequence[str]] | None = None
+    """What the connection waits for: `pull` or `doorbell`, and the streams that were asked."""
+    _drained = False
+    _script_loaded = False
+
+    def is_stream(self, queue: str) -> bool:
+        """Tell whether a queue holds tasks. What Celery talks to itself on is not ours."""
+        return self.intake is not None and not queue.endswith(".pidbox") and not queue.startswith("celeryev")
+
+    @property
+    def task_streams(self) -> dict[str, str]:
+        """The streams that this channel consumes, high before medium before low, with their queues."""
+        return {key: queue for queue in self.active_queues if self.is_stream(queue) for key in stream_keys(queue)}
+
+    # Reading: kombu's poller calls `_brpop_start` on each turn of the event loop while there is credit and nothing is
+    # asked, and `_brpop_read` once the answer is there.
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        streams = tuple(self.task_streams)
+        if self.intake is None or not streams:
+            super()._brpop_start(timeout)
+            return
+        self.deliver_stash()
+        if self.qos.can_consume():
+            self._ask(self.intake, streams)
+
+    def _ask(self, intake: Intake, streams: Sequence[str]) -> None:
+        if self._drained:
+            kind, command = "doorbell", doorbell(streams, intake.consumer, block=self.brpop_timeout)
+        else:
+            pull = Pull(
+                streams=streams,
+                consumer=intake.consumer,
+                room=self.qos.room,
+                most=min(self.qos.room * intake.packer.rules.most, PULL_MOST),
+                longest=intake.packer.rules.default_timeout,
+                turn=intake.turn,
+                shares=intake.packer.shares(),
+            )
+            kind, command = "pull", pull.command(loaded=self._script_loaded)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self._asked = kind, streams
+        self.client.connection.send_command(*command)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        if self._asked is None or self.intake is None:
+            return bool(super()._brpop_read(**options))
+        read = self._read_answer(self.intake)
+        if not read:
+            raise Empty
+        self._take(self.intake, read)
+        return True
+
+    def _read_answer(self, intake: Intake) -> Read:
+        """Read what was asked for. Empty when there was nothing, or when Redis has forgotten groups or scripts."""
+        (kind, streams), self._asked = self._asked or ("", ()), None
+        connection = self.client.connection
+        try:
+            if kind == "doorbell":
+                read = read_rung(self.client.parse_response(connection, "XREADGROUP"))
+                self._drained = False
+            else:
+                read = self._read_pull(intake, self.client.parse_response(connection, "EVALSHA"), streams)
+        except ResponseError as error:
+            self._recover(error)
+            return []
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        return read
+
+    def _read_pull(self, intake: Intake, reply: Any, streams: Sequence[str]) -> Read:
+        pulled = read_pulled(reply, streams)
+        intake.turn = pulled.turn
+        self._script_loaded = True
+        self._drained = not pulled.entries
+        if pulled.made:
+            # The dispatcher notices the loss by itself; this line only dates it.
+            log.info("consumer groups made", groups=pulled.made)
+        return pulled.entries
+
+    def _recover(self, error: ResponseError) -> None:
+        """Go on after an error that an emptied or restarted Redis explains; take the connection anew after any other.
+
+        Raises:
+            RedisConnectionError: Celery reconnects, at most five times a second.
+        """
+        self._drained = False
+        if isinstance(error, NoScriptError):
+            self._script_loaded = False
+        elif not any(sign in str(error) for sign in _DATA_LOST):
+            log.error("reading the task streams failed", error=str(error))
+            self.client.connection.disconnect()
+            raise RedisConnectionError(f"Reading the task streams failed: {error}") from error
+
+    # Delivering
+
+    def _take(self, intake: Intake, read: Read) -> None:
+        queues = self.task_streams
+        entries = intake.admit(read)
+        intake.give_back([entry for entry in entries if entry.stream not in queues])
+        self._deliver_room(intake, [entry for entry in entries if entry.stream in queues])
+
+    def deliver_stash(self) -> None:
+        """Deliver what waited for a free child, as far as there is room."""
+        if self.intake is not None and self.intake.stash and self.task_streams and self.qos.room:
+            self._deliver_room(self.intake, [])
+
+    def _deliver_room(self, intake: Intake, entries: Sequence[Entry]) -> None:
+        queues = self.task_streams
+        some_queue = next(iter(queues.values()))
+        for pack in intake.fill(entries, room=self.qos.room):
+            self._deliver_pack(intake, pack, queues.get(pack.entries[0].stream, some_queue))
+
+    def _deliver_pack(self, intake: Intake, pack: Pack[Entry], queue: str) -> None:
+        tag = uuid4().hex
+        intake.deliver(tag, pack)
+        self.connection._deliver(wrap(pack, queue=queue, tag=tag, celery_id=message_id(pack)), queue)  # noqa: SLF001 -- kombu's channels all do
+
+    # Looking after what is pending, every few seconds
+
+    def tend(self) -> None:
+        """Hold what is ours, take over what is abandoned and remove consumers that died."""
+        streams = tuple(self.task_streams)
+        if self.intake is None or not streams:
+            return
+        try:
+            self._tend(self.intake, streams)
+        except TRANSIENT as error:
+            # Reading notices a lost connection by itself.
+            log.debug("tending failed", error_type=type(error).__name__)
+
+    def _tend(self, intake: Intake, streams: Sequence[str]) -> None:
+        intake.settle(())
+        self.streams.hold(intake.held())
+        if self.qos.room and not intake.stash:
+            abandoned = self.streams.claim_abandoned(streams, idle=intake.abandoned_after, most=CLAIM_MOST)
+            intake.count("claimed", len(abandoned))
+            self._take(intake, abandoned)
+        self.streams.bury(streams)
+
+    @property
+    def streams(self) -> TaskStreams:
+        """The synchronous way to the streams."""
+        if self.intake is None:
+            raise TypeError("This channel was opened without an intake; it has no task streams.")
+        return self.intake.open(self._connect)
+
+    def _connect(self) -> Redis:
+        return Redis(connection_pool=ConnectionPool(**self._connparams()))
+
+    # Starting and stopping
+
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:
+        """Consume from a queue."""
+        if self.intake is not None and self.is_stream(queue):
+            self.intake.open(self._connect)
+        return super().basic_consume(queue, *args, **kwargs)
+
+    def _basic_cancel(self, consumer_tag: str) -> None:
+        super()._basic_cancel(consumer_tag)
+        if self.intake is not None and not self._closing and not self.task_streams:
+            self._abandon_question(self.intake)
+            self.intake.give_back_stash()
+
+    def close(self) -> None:
+        """Close the channel. What children work on stays in flight; what they have not begun is stashed."""
+        self._closing = True
+        if self.intake is not None and not self.closed:
+            self._abandon_question(self.intake)
+            started = {request.message.delivery_tag for request in state.active_requests}
+            ours = self._qos._delivered if self._qos is not None else ()  # noqa: SLF001 -- our own QoS
+            self.intake.unstarted(tag for tag in list(ours) if tag not in started)
+        super().close()
+
+    def _abandon_question(self, intake: Intake) -> None:
+        """Hear the answer to what was asked (a second at most), so that no entry is left to nobody."""
+        if not self._in_poll or self._asked is None:
+            return
+        try:
+            intake.stash += intake.admit(self._read_answer(intake))
+        except self.connection_errors:
+            log.debug("the answer was lost with its connection")
+
+    # What else kombu asks of a queue
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        if self.is_stream(queue):
+            self._refuse(queue, message)
+        super()._put(queue, message, **kwargs)
+
+    def _refuse(self, queue: str, message: dict[str, Any]) -> NoReturn:
+        name = message.get("headers", {}).get("task", "a task")
+        raise NotSubmitted(
+            f"{name} was sent to the queue {queue!r} with Celery's own delay() or apply_async(). Tidewheel keeps tasks "
+            "in PostgreSQL and would lose it: submit it through the HTTP API or the client instead."
+        )
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        if self.is_stream(queue):
+            raise Empty
+        return super()._get(queue, *(() if timeout is None else (timeout,)))
+
+    def _size(self, queue: str) -> int:
+        return self.streams.sizes(stream_keys(queue)) if self.is_stream(queue) else int(super()._size(queue))
+
+    def _purge(self, queue: str) -> int:
+        return self.streams.clear(stream_keys(queue)) if self.is_stream(queue) else int(super()._purge(queue))
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:
+        return self.is_stream(queue) or bool(super()._has_queue(queue, **kwargs))

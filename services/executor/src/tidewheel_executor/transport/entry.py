@@ -1,0 +1,31 @@
+"""A stream entry as the executor holds it: where it stands and the hint that it carries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidewheel_common.streams.hint import Hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry that this worker has read and not acknowledged. `stream` and `id` together name it."""
+
+    stream: str
+    id: bytes
+    hint: Hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """An entry that no dispatcher wrote."""
+
+    stream: str
+    id: bytes
+
+
+def read_entry(stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry | Unreadable:
+    """Read an entry; one that makes no sense is a value, because it must be acknowledged like any other."""
+    try:
+        return Entry(stream=stream, id=entry_id, hint=Hint.from_fields(fields))
+    except (KeyError, ValueError):
+        return Unreadable(stream=stream, id=entry_id)

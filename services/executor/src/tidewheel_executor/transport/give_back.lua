@@ -1,0 +1,16 @@
+-- Give entries back to the group: each goes to the tail of its stream as a new entry, which any consumer may take.
+--
+-- KEYS: one stream for each entry. ARGV: group, then for each entry: id, number of fields and values, these.
+-- Returns how many were given back. An entry that is not pending any more (acked, or Redis was emptied) stays gone:
+-- PostgreSQL brings its task back.
+local group, at, given = ARGV[1], 2, 0
+for _, key in ipairs(KEYS) do
+  local id, length = ARGV[at], tonumber(ARGV[at + 1])
+  if redis.call('XACK', key, group, id) == 1 then
+    redis.call('XDEL', key, id)
+    redis.call('XADD', key, '*', unpack(ARGV, at + 2, at + 1 + length))
+    given = given + 1
+  end
+  at = at + 2 + length
+end
+return given

@@ -1,0 +1,188 @@
+"""What this worker has taken from the streams and not settled yet.
+
+Channels come and go with connections; what they read stays here. So a task that was started before a reconnect is
+acknowledged after it, and what waits for a free child is delivered by the next channel.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.packing import Pack, Packer
+from tidewheel_executor.transport.entry import Entry, Unreadable
+from tidewheel_executor.transport.streams import Placed, TaskStreams
+
+TRANSIENT = (RedisError, OSError)
+"""What a lost, restarting or full Redis raises to a synchronous client."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for a listener that has not come yet."""
+
+
+class Intake:
+    """The entries that this worker holds: in flight (delivered to Celery) or stashed (read, waiting for a free child).
+
+    Args:
+        packer: Packs entries into messages, and learns.
+        serves: Tells whether this worker has a handler.
+        boot: Makes this start of the worker unique, whatever its node is called.
+        abandoned_after: Seconds without a sign of life of their consumer after which pending entries are taken over.
+
+    Attributes:
+        node: Celery's node name, once the worker knows it.
+        report_lost: Called with the hints of a message whose child died; must not block.
+        count: Called with the name of something that happened and how often.
+        turn: Visits that the pull script has made to queues; drives the taking of turns and the aging.
+    """
+
+    def __init__(self, *, packer: Packer, serves: Callable[[str], bool], boot: str, abandoned_after: float) -> None:
+        self.abandoned_after = abandoned_after
+        self.packer = packer
+        self.node = "executor"
+        self.report_lost: Callable[[Sequence[Hint]], None] = _ignore
+        self.count: Callable[[str, int], None] = _ignore
+        self.turn = 0
+        self.in_flight: dict[str, tuple[Entry, ...]] = {}
+        self.stash: list[Entry] = []
+        self._serves = serves
+        self._boot = boot
+        self._held: set[tuple[str, bytes]] = set()
+        self._owed: list[Placed] = []
+        self._streams: TaskStreams | None = None
+
+    @property
+    def consumer(self) -> str:
+        """The name of this worker in the consumer group."""
+        return f"{self.node}#{self._boot}"
+
+    @property
+    def streams(self) -> TaskStreams | None:
+        """The way to the streams, once a channel has consumed from one."""
+        return self._streams
+
+    def open(self, connect: Callable[[], Redis]) -> TaskStreams:
+        """Return the way to the streams, connected by the first caller."""
+        if self._streams is None:
+            self._streams = TaskStreams(connect(), consumer=self.consumer)
+        return self._streams
+
+    def __json__(self) -> dict[str, Any]:
+        """What `celery inspect stats` and `conf` show of this worker's intake."""
+        return {
+            "consumer": self.consumer,
+            "in_flight": {tag: len(entries) for tag, entries in self.in_flight.items()},
+            "stashed": len(self.stash),
+            "shares": self.packer.shares(),
+        }
+
+    def admit(self, read: Iterable[Entry | Unreadable]) -> list[Entry]:
+        """Take charge of what was read, and return what this worker can run.
+
+        An entry of a handler that this worker does not have, or that makes no sense, is acknowledged without a word:
+        its task is `queued` in PostgreSQL, and the dispatcher brings it back when an executor serves it. What is
+        already held here (claimed from ourselves) is dropped.
+        """
+        kept: list[Entry] = []
+        refused: list[Placed] = []
+        for entry in read:
+            if isinstance(entry, Unreadable) or not self._serves(entry.hint.handler):
+                refused.append(entry)
+            elif (entry.stream, entry.id) not in self._held:
+                self._held.add((entry.stream, entry.id))
+                kept.append(entry)
+        if refused:
+            self.count("refused", len(refused))
+            self.settle(refused)
+        return kept
+
+    def fill(self, entries: Sequence[Entry], *, room: int) -> list[Pack[Entry]]:
+        """Return messages for `room` free children; what does not fit is stashed, oldest first."""
+        packs = self.packer.pack([*self.stash, *entries], room=room)
+        self.stash = [entry for pack in packs[room:] for entry in pack.entries]
+        return packs[:room]
+
+    def deliver(self, tag: str, pack: Pack[Entry]) -> None:
+        """Note that a message is on its way to a child."""
+        self.in_flight[tag] = pack.entries
+        self.count("messages", 1)
+        self.count("entries", len(pack.entries))
+
+    def finish(self, tag: str, entries: Sequence[Entry]) -> None:
+        """Acknowledge a message: PostgreSQL knows what became of its tasks."""
+        self.in_flight.pop(tag, None)
+        self._release(entries)
+        self.settle(entries)
+
+    def return_message(self, tag: str, entries: Sequence[Entry]) -> None:
+        """Give a message's entries back to the group."""
+        self.in_flight.pop(tag, None)
+        self.give_back(entries)
+
+    def unstarted(self, tags: Iterable[str]) -> None:
+        """Stash messages that Celery has dropped before a child took them up."""
+        dropped = [entry for tag in tags for entry in self.in_flight.pop(tag, ())]
+        self.stash = [*dropped, *self.stash]
+
+    def give_back(self, entries: Sequence[Entry]) -> None:
+        """Let others have entries. If Redis is away they stay pending, and others claim them later."""
+        self._release(entries)
+        if self._streams is None or not entries:
+            return
+        try:
+            self.count("returned", self._streams.give_back(entries))
+        except TRANSIENT as error:
+            log.warning("entries not given back", entries=len(entries), error_type=type(error).__name__)
+
+    def give_back_stash(self) -> None:
+        """Let others have what waits here for a child."""
+        entries, self.stash = self.stash, []
+        self.give_back(entries)
+
+    def give_back_all(self, streams: Sequence[str]) -> None:
+        """Let others have everything that is not finished, and leave the group: this worker stops."""
+        self.stash += [entry for entries in self.in_flight.values() for entry in entries]
+        self.in_flight.clear()
+        self.give_back_stash()
+        self.settle(())
+        if self._streams is not None:
+            try:
+                self._streams.leave(streams)
+            except TRANSIENT:
+                log.debug("consumer not removed")
+
+    def settle(self, entries: Sequence[Placed]) -> None:
+        """Acknowledge entries, and whatever could not be acknowledged before."""
+        self._owed += entries
+        if not self._owed or self._streams is None:
+            return
+        owed, self._owed = self._owed, []
+        try:
+            self._streams.ack(owed)
+        except TRANSIENT as error:
+            # Nothing is wrong: the outcome is in PostgreSQL, and an entry that comes again is dropped by the claim.
+            self._owed = [*owed, *self._owed]
+            log.warning("acks are owed", entries=len(self._owed), error_type=type(error).__name__)
+
+    def held(self) -> list[Entry]:
+        """Return everything that this worker holds."""
+        return [*(entry for entries in list(self.in_flight.values()) for entry in entries), *self.stash]
+
+    def learn(self, handlers: Mapping[str, Sequence[float]]) -> None:
+        """Learn how long handlers took."""
+        self.packer.observe(handlers)
+
+    def lose(self, hints: Sequence[Hint]) -> None:
+        """Report the tasks of a message whose child died or was killed."""
+        self.packer.forget({hint.handler for hint in hints})
+        self.count("lost", len(hints))
+        self.report_lost(hints)
+
+    def _release(self, entries: Iterable[Entry]) -> None:
+        self._held.difference_update((entry.stream, entry.id) for entry in entries)

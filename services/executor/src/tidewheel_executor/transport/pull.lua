@@ -1,0 +1,88 @@
+-- Take entries for as many Celery messages as there is room for, and not one more.
+--
+-- KEYS: the streams, three for each queue: high, medium, low.
+-- ARGV: group, consumer,
+--       room     how many messages a child could start soon; each entry uses its handler's share of one message,
+--       most     how many entries to take at most,
+--       longest  seconds; an entry with a longer timeout of its own travels alone and uses a whole message,
+--       aging    every so many visits a queue is emptied from below, so that low never starves (0: never),
+--       turn     visits so far, in all pulls of this worker,
+--       then pairs of handler and share (a handler that is not named uses a whole message).
+-- Returns {turn, groups made, {{index of the stream, id, fields}, ...}}.
+--
+-- Queues take turns entry by entry. XREADGROUP reads one entry at a time, because what it costs is known only then and
+-- a stream entry cannot be put back; inside the server that is about 2 microseconds each.
+local LEVELS = 3
+local DOWN, FROM_LOW, FROM_MEDIUM = {1, 2, 3}, {3, 2, 1}, {2, 3, 1}
+
+local group, consumer = ARGV[1], ARGV[2]
+local room, most, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local aging, turn = tonumber(ARGV[6]), tonumber(ARGV[7])
+local shares = {}
+for i = 8, #ARGV, 2 do shares[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local queues = #KEYS / LEVELS
+local drained, made, taken = {}, 0, {}
+
+local function read(key)
+  return redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', key, '>')
+end
+
+local function take_from(index)
+  if drained[index] then return nil end
+  local reply = read(KEYS[index])
+  if type(reply) == 'table' and reply.err and string.find(reply.err, 'NOGROUP', 1, true) then
+    redis.call('XGROUP', 'CREATE', KEYS[index], group, '0', 'MKSTREAM')
+    made = made + 1
+    reply = read(KEYS[index])
+  end
+  if type(reply) ~= 'table' then
+    drained[index] = true
+    return nil
+  end
+  if reply.err then return nil, reply end
+  return reply[1][2][1]
+end
+
+local function visit(queue, order)
+  for _, level in ipairs(order) do
+    local index = queue * LEVELS + level
+    local entry, err = take_from(index)
+    if err then return nil, err end
+    if entry then
+      taken[#taken + 1] = {index, entry[1], entry[2]}
+      return entry[2]
+    end
+  end
+  return nil
+end
+
+local function order_now()
+  local round = math.floor(turn / queues)
+  if aging == 0 or round % aging ~= aging - 1 then return DOWN end
+  return math.floor(round / aging) % 2 == 0 and FROM_LOW or FROM_MEDIUM
+end
+
+local function share_of(fields)
+  local share = 1
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if name == 'l' or (name == 't' and tonumber(value) > longest) then return 1 end
+    if name == 'h' then share = shares[value] or 1 end
+  end
+  return share
+end
+
+local misses = 0
+while room > 0 and #taken < most and misses < queues do
+  local fields, err = visit(turn % queues, order_now())
+  if err then return err end
+  turn = turn + 1
+  if fields then
+    room = room - share_of(fields)
+    misses = 0
+  else
+    misses = misses + 1
+  end
+end
+return {turn, made, taken}

@@ -1,0 +1,203 @@
+"""The scripts and commands on task streams, on a real server."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from redis import Redis
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.keys import GROUP, stream_key, stream_keys
+from tidewheel_executor.transport.entry import Entry, Unreadable
+from tidewheel_executor.transport.reading import Pull, Pulled, doorbell, read_pulled, read_rung
+from tidewheel_executor.transport.streams import TaskStreams
+
+HIGH, MEDIUM, LOW = stream_keys("default")
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def streams(redis: Redis) -> TaskStreams:
+    return TaskStreams(redis, consumer="here#1")
+
+
+def hint(number: int, handler: str = "short", **more: Any) -> Hint:
+    return Hint(task_id=UUID(int=number), attempt=0, handler=handler, **more)
+
+
+def add(redis: Redis, stream: str, *hints: Hint) -> None:
+    for each in hints:
+        redis.xadd(stream, each.to_fields())  # type: ignore[arg-type]  # str keys are fine
+
+
+def pull(redis: Redis, queues: Sequence[str] = ("default",), **terms: Any) -> Pulled:
+    keys = [key for queue in queues for key in stream_keys(queue)]
+    wanted: dict[str, Any] = {
+        "consumer": "here#1", "room": 1000, "most": 2000, "longest": 300.0, "turn": 0, "shares": {}, **terms
+    }  # fmt: skip
+    reply = redis.execute_command(*Pull(streams=keys, **wanted).command(loaded=False))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    return read_pulled(reply, keys)
+
+
+def numbers(pulled: Pulled) -> list[int]:
+    return [entry.hint.task_id.int for entry in pulled.entries if isinstance(entry, Entry)]
+
+
+def entries(pulled: Pulled) -> list[Entry]:
+    return [entry for entry in pulled.entries if isinstance(entry, Entry)]
+
+
+def pending(redis: Redis, stream: str) -> int:
+    found: Any = redis.xpending(stream, GROUP)
+    return int(found["pending"])
+
+
+def test_high_comes_before_medium_before_low(redis: Redis) -> None:
+    for number, stream in enumerate([LOW, MEDIUM, HIGH, LOW, MEDIUM, HIGH]):
+        add(redis, stream, hint(number))
+    assert numbers(pull(redis)) == [2, 5, 1, 4, 0, 3]
+
+
+def test_one_in_ten_comes_from_below_so_that_low_never_starves(redis: Redis) -> None:
+    add(redis, HIGH, *(hint(number) for number in range(100)))
+    add(redis, MEDIUM, *(hint(100 + number) for number in range(10)))
+    add(redis, LOW, *(hint(200 + number) for number in range(10)))
+    pulled = pull(redis, room=40)
+    assert numbers(pulled) == [*range(9), 200, *range(9, 18), 100, *range(18, 27), 201, *range(27, 36), 101]
+    assert numbers(pull(redis, room=10, turn=pulled.turn)) == [*range(36, 45), 202]
+
+
+def test_queues_take_turns_and_an_empty_one_costs_nothing(redis: Redis) -> None:
+    add(redis, stream_key("a", Priority.MEDIUM), *(hint(number) for number in range(50)))
+    add(redis, stream_key("c", Priority.LOW), hint(100), hint(101))
+    assert numbers(pull(redis, ["a", "b", "c"], room=6)) == [0, 100, 1, 101, 2, 3]
+
+
+def test_a_pull_takes_exactly_what_there_is_room_for(redis: Redis) -> None:
+    add(redis, MEDIUM, *(hint(number) for number in range(10)), *(hint(10 + number, "long") for number in range(10)))
+    # Ten short ones fill the first message, a long one each of the other two.
+    assert numbers(pull(redis, room=3, shares={"short": 0.1})) == [*range(12)]
+    assert pending(redis, MEDIUM) == 12
+
+
+def test_what_was_lost_or_may_run_long_takes_a_whole_message(redis: Redis) -> None:
+    add(redis, MEDIUM, hint(1, lost=1), hint(2, timeout=301.0), hint(3, timeout=299.0), hint(4))
+    assert numbers(pull(redis, room=2, shares={"short": 0.1})) == [1, 2]
+
+
+def test_a_pull_is_bounded_whatever_the_shares(redis: Redis) -> None:
+    add(redis, MEDIUM, *(hint(number) for number in range(30)))
+    assert len(numbers(pull(redis, room=1, most=20, shares={"short": 0.0001}))) == 20
+
+
+def test_a_pull_from_an_emptied_server_makes_the_groups_and_misses_nothing(redis: Redis) -> None:
+    assert pull(redis).made == 3
+    redis.flushall()
+    add(redis, LOW, hint(7))
+    pulled = pull(redis)
+    assert (pulled.made, numbers(pulled)) == (3, [7])
+    assert pull(redis).made == 0
+
+
+def test_an_entry_that_no_dispatcher_wrote_is_a_value(redis: Redis) -> None:
+    redis.xadd(HIGH, {"what": "ever"})
+    redis.xadd(HIGH, {"i": "not a uuid", "a": "0", "h": "short"})
+    assert [type(entry) for entry in pull(redis).entries] == [Unreadable, Unreadable]
+
+
+def test_a_doorbell_takes_at_most_one_entry_of_each_stream(redis: Redis) -> None:
+    pull(redis)
+    add(redis, HIGH, hint(1), hint(2))
+    add(redis, LOW, hint(3))
+    command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=1.0)
+    reply = redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    rung = [entry.hint.task_id.int for entry in read_rung(reply) if isinstance(entry, Entry)]
+    assert rung == [1, 3]
+    assert read_rung(None) == []
+
+
+def test_an_ack_leaves_nothing_behind(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1), hint(2))
+    add(redis, LOW, hint(3))
+    streams.ack(pull(redis).entries)
+    assert streams.sizes([HIGH, MEDIUM, LOW]) == 0
+    assert (pending(redis, HIGH), pending(redis, LOW)) == (0, 0)
+
+
+def test_an_ack_of_what_is_gone_is_no_error(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1))
+    taken = pull(redis).entries
+    redis.flushall()
+    streams.ack(taken)
+
+
+def test_what_is_given_back_waits_at_the_tail_for_anyone(redis: Redis, streams: TaskStreams) -> None:
+    first = hint(1, "slow", timeout=2.5, lost=2, traceparent="00-ab-cd-01")
+    add(redis, HIGH, first, hint(2))
+    taken = entries(pull(redis, room=1))
+    assert streams.give_back(taken) == 1
+    again = entries(pull(redis, consumer="there#2"))
+    assert [entry.hint for entry in again] == [hint(2), first]
+    assert pending(redis, HIGH) == 2
+
+
+def test_what_someone_acknowledged_meanwhile_is_not_given_back(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1))
+    taken = entries(pull(redis))
+    streams.ack(taken)
+    assert streams.give_back(taken) == 0
+    assert streams.give_back([]) == 0
+    assert streams.sizes([HIGH]) == 0
+
+
+def test_entries_of_a_silent_consumer_are_taken_over_and_held_ones_are_not(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1))
+    add(redis, MEDIUM, hint(2))
+    pull(redis, consumer="dead#9")
+    for stream in (HIGH, MEDIUM):  # let them look an hour old
+        entry_id = redis.xpending_range(stream, GROUP, "-", "+", 1)[0]["message_id"]
+        redis.xclaim(stream, GROUP, "dead#9", 0, [entry_id], idle=3_600_000, justid=True)
+    claimed = streams.claim_abandoned([HIGH, MEDIUM, LOW], idle=30.0, most=100)
+    assert [entry.hint.task_id.int for entry in claimed if isinstance(entry, Entry)] == [1, 2]
+    streams.hold(claimed)
+    assert streams.claim_abandoned([HIGH, MEDIUM], idle=30.0, most=100) == []
+    assert [each["name"] for each in redis.xpending(HIGH, GROUP)["consumers"]] == [b"here#1"]
+
+
+def test_looking_after_entries_survives_an_emptied_server(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1))
+    taken = pull(redis).entries
+    redis.flushall()
+    streams.hold(taken)
+    assert streams.claim_abandoned([HIGH], idle=0.0, most=10) == []
+    assert streams.bury([HIGH]) == 0
+
+
+def test_a_consumer_that_leaves_is_removed_unless_something_is_pending_for_it(
+    redis: Redis, streams: TaskStreams
+) -> None:
+    add(redis, HIGH, hint(1))
+    taken = pull(redis).entries
+    streams.leave([HIGH, MEDIUM, LOW])
+    assert [each["name"] for each in redis.xinfo_consumers(HIGH, GROUP)] == [b"here#1"]
+    streams.ack(taken)
+    streams.leave([HIGH, MEDIUM, LOW])
+    assert redis.xinfo_consumers(HIGH, GROUP) == []
+
+
+def test_a_live_consumer_is_not_buried(redis: Redis, streams: TaskStreams) -> None:
+    pull(redis, consumer="there#2")
+    assert streams.bury([HIGH, MEDIUM, LOW]) == 0
+
+
+def test_clearing_counts_what_it_removes(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1), hint(2))
+    assert streams.clear([HIGH, MEDIUM, LOW]) == 2
+    assert streams.sizes([HIGH]) == 0

@@ -1,0 +1,124 @@
+"""How many tasks travel in one message."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.packing import Pack, Packer, PackingRules
+
+
+@dataclass(frozen=True)
+class Item:
+    hint: Hint
+
+
+def item(number: int, handler: str = "short", *, timeout: float | None = None, lost: int = 0) -> Item:
+    return Item(Hint(task_id=UUID(int=number), attempt=0, handler=handler, timeout=timeout, lost=lost))
+
+
+def items(count: int, handler: str = "short") -> list[Item]:
+    return [item(number, handler) for number in range(count)]
+
+
+def packer(**rules: float) -> Packer:
+    return Packer(PackingRules(budget=0.03, most=500, default_timeout=300.0, grace=5.0, **rules))
+
+
+def knowing(handler: str, seconds: float, runs: int = 10_000) -> Packer:
+    learned = packer()
+    learned.observe({handler: [runs, runs * seconds]})
+    return learned
+
+
+def sizes(packs: list[Pack[Item]]) -> list[int]:
+    return [len(pack.entries) for pack in packs]
+
+
+def test_a_handler_that_never_ran_travels_alone() -> None:
+    assert sizes(packer().pack(items(3), room=8)) == [1, 1, 1]
+
+
+def test_a_short_handler_fills_a_message_with_thirty_milliseconds_of_work() -> None:
+    assert sizes(knowing("short", 0.001).pack(items(90), room=2)) == [30, 30, 30]
+
+
+def test_a_message_never_holds_more_than_five_hundred() -> None:
+    assert sizes(knowing("short", 0.0).pack(items(1200), room=1)) == [500, 500, 200]
+
+
+def test_a_long_handler_travels_alone() -> None:
+    assert sizes(knowing("long", 0.2).pack(items(3, "long"), room=1)) == [1, 1, 1]
+
+
+def test_a_first_impression_packs_no_more_than_four_times_the_runs_behind_it() -> None:
+    assert knowing("short", 0.0, runs=2).capacity("short") == 8
+
+
+def test_one_slow_message_makes_packs_smaller_at_once() -> None:
+    learned = knowing("short", 0.0001)
+    learned.observe({"short": [300, 300.0]})
+    assert learned.capacity("short") == 1
+
+
+def test_a_handler_becomes_short_again_only_by_and_by() -> None:
+    learned = knowing("short", 0.1, runs=1)
+    learned.observe({"short": [1, 0.0]})
+    assert learned.capacity("short") == 1
+    learned.observe({"short": [100, 0.0]})
+    assert learned.capacity("short") > 100
+
+
+def test_a_task_that_was_lost_travels_alone_between_packed_neighbours() -> None:
+    entries = [item(1), item(2, lost=1), item(3)]
+    packs = knowing("short", 0.001).pack(entries, room=1)
+    assert [pack.entries for pack in packs] == [(entries[0], entries[2]), (entries[1],)]
+
+
+def test_a_task_that_asks_for_more_than_the_default_timeout_travels_alone() -> None:
+    packs = knowing("short", 0.001).pack([item(1), item(2, timeout=301.0), item(3)], room=1)
+    assert sizes(packs) == [2, 1]
+    assert (packs[1].soft, packs[1].hard) == (301.0, 306.0)
+
+
+def test_tasks_of_different_timeouts_never_share_a_message() -> None:
+    packs = knowing("short", 0.001).pack([item(1), item(2, timeout=2.0), item(3, timeout=2.0), item(4)], room=1)
+    assert [(len(pack.entries), pack.hard) for pack in packs] == [(2, 305.0), (2, 7.0)]
+
+
+def test_celery_interrupts_only_what_travels_alone() -> None:
+    learned = knowing("short", 0.001)
+    (alone,) = learned.pack(items(1), room=1)
+    (packed,) = learned.pack(items(2), room=1)
+    assert (alone.soft, alone.hard) == (300.0, 305.0)
+    assert (packed.soft, packed.hard) == (None, 305.0)
+
+
+def test_little_work_is_spread_over_free_children_but_not_into_crumbs() -> None:
+    learned = knowing("short", 0.001)
+    assert sizes(learned.pack(items(30), room=2)) == [15, 15]
+    assert sizes(learned.pack(items(10), room=8)) == [7, 3]
+
+
+def test_handlers_share_a_message() -> None:
+    learned = knowing("short", 0.001)
+    learned.observe({"other": [1000, 2.0]})
+    assert sizes(learned.pack([*items(10), *items(10, "other")], room=1)) == [20]
+
+
+def test_handlers_of_a_lost_message_prove_themselves_anew() -> None:
+    learned = knowing("short", 0.001)
+    learned.forget(["short", "never-heard-of"])
+    assert learned.capacity("short") == 1
+    assert learned.shares() == {}
+
+
+def test_shares_name_only_what_may_be_packed() -> None:
+    learned = knowing("short", 0.01)
+    learned.observe({"long": [5, 50.0], "odd": [0, 1.0]})
+    assert learned.shares() == {"short": 1 / 3}
+
+
+def test_order_is_kept() -> None:
+    entries = items(100)
+    packs = knowing("short", 0.001).pack(entries, room=1)
+    assert [entry for pack in packs for entry in pack.entries] == entries
