@@ -9,7 +9,7 @@ from celery.exceptions import SecurityWarning
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
 from tidewheel_executor.app import create_app
 from tidewheel_executor.executor import executor_of
-from tidewheel_executor.queries import report_lost
+from tidewheel_executor.lost import report_lost
 from tidewheel_executor.settings import ExecutorSettings
 
 

@@ -1,12 +1,119 @@
-"""Stand-in until the child half is here."""
+"""One typed function for each statement in `queries.sql`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tidewheel_common.streams.hint import Hint
+from tidewheel_common.core.decide import Transition
+from tidewheel_common.store.sql import load_statements
+
+STATEMENTS = load_statements("tidewheel_executor")
 
 
-async def report_lost(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> None:
-    """Do nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endings:
+    """How attempts ended, column by column. `waits` are seconds from now, set for what goes to `waiting` alone."""
+
+    ids: list[UUID] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    attempt_states: list[str] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    losts: list[int] = field(default_factory=list)
+    waits: list[float | None] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)
+    results: list[bytes | None] = field(default_factory=list)
+    errors: list[bytes | None] = field(default_factory=list)
+    error_types: list[str | None] = field(default_factory=list)
+
+    def add(
+        self,
+        task_id: UUID,
+        attempt: int,
+        transition: Transition,
+        *,
+        result: bytes | None = None,
+        error: bytes | None = None,
+        error_type: str | None = None,
+    ) -> None:
+        """Append one ending; `result` and `error` are sealed."""
+        self.ids.append(task_id)
+        self.attempts.append(attempt)
+        self.states.append(transition.state)
+        self.attempt_states.append(transition.attempt_state)
+        self.failures.append(transition.failures)
+        self.losts.append(transition.lost)
+        self.waits.append(transition.wait)
+        self.reasons.append(transition.reason)
+        self.results.append(result)
+        self.errors.append(error)
+        self.error_types.append(error_type)
+
+
+async def tasks_claim(
+    connection: AsyncConnection,
+    *,
+    ids: Sequence[UUID],
+    attempts: Sequence[int],
+    executor_id: UUID,
+    default_timeout: float,
+    grace: float,
+    hard_limit: float | None = None,
+    now: datetime | None = None,
+) -> Sequence[Row[Any]]:
+    """Claim the tasks of a batch of hints; what is not returned was stale.
+
+    Args:
+        connection: each statement on it is its own transaction.
+        ids: the tasks, in the order in which they will run.
+        attempts: the attempt of each as its hint knows it.
+        executor_id: who claims.
+        default_timeout: seconds, for tasks that have no timeout of their own.
+        grace: seconds that a lease lasts beyond the time that the tasks may take.
+        hard_limit: seconds after which the whole batch is killed, if it is.
+        now: an instant for tests.
+    """
+    parameters = {
+        "ids": ids,
+        "attempts": attempts,
+        "executor_id": executor_id,
+        "default_timeout": default_timeout,
+        "grace": grace,
+        "hard_limit": hard_limit,
+        "now": now,
+    }
+    return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()
+
+
+async def tasks_finish(
+    connection: AsyncConnection, endings: Endings, *, now: datetime | None = None
+) -> Sequence[Row[Any]]:
+    """Record endings; return `(id, cancelled)` of each task that its attempt still held."""
+    parameters = {
+        "ids": endings.ids,
+        "attempts": endings.attempts,
+        "states": endings.states,
+        "attempt_states": endings.attempt_states,
+        "failures": endings.failures,
+        "losts": endings.losts,
+        "waits": endings.waits,
+        "reasons": endings.reasons,
+        "results": endings.results,
+        "errors": endings.errors,
+        "error_types": endings.error_types,
+        "now": now,
+    }
+    return (await connection.execute(STATEMENTS.clause("tasks_finish"), parameters)).all()
+
+
+async def tasks_abandoned(
+    connection: AsyncConnection, *, ids: Sequence[UUID], attempts: Sequence[int], executor_id: UUID
+) -> Sequence[Row[Any]]:
+    """Return what an executor claimed from hints and nobody has finished."""
+    parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id}
+    return (await connection.execute(STATEMENTS.clause("tasks_abandoned"), parameters)).all()

@@ -1,0 +1,190 @@
+"""One message's tasks: claim them, run each on its own, finish them."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from celery._state import _task_stack  # type: ignore[attr-defined]  # where `celery.current_task` looks
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.core.outcome import Interrupted, Refused
+from tidewheel_common.crypto.sealed import Sealer
+from tidewheel_common.process.tracing import span_from
+from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
+from tidewheel_executor.claim import Claimed, Terms, claim, read_hints
+from tidewheel_executor.explain import REQUEUE_PAUSE
+from tidewheel_executor.figures import Figures
+from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
+from tidewheel_executor.handlers import Handler, Handlers
+from tidewheel_executor.judge import Ended, Item, Judge
+from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.payload import open_payload
+from tidewheel_executor.run import ends_the_process, run_async, run_def
+
+T = TypeVar("T")
+
+Durations = dict[str, tuple[int, float]]
+"""For each handler: how often it ran, and the seconds of work that was in all."""
+
+Runnable = tuple[Claimed, Handler]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """What a child runs batches with."""
+
+    enter: Callable[[Awaitable[Any]], Any]
+    """Runs a coroutine on the child's event loop, and returns what it returns."""
+    engine: AsyncEngine
+    sealer: Sealer
+    handlers: Handlers
+    terms: Terms
+    judge: Judge
+    figures: Figures
+    tell: Tell
+    limit: SoftLimit
+    hostname: str | None = None
+
+
+class Batch:
+    """The tasks of one message.
+
+    `def` handlers run one after the other, outside of the event loop: they may call `asyncio.run` themselves. Then all
+    `async def` handlers run beside each other.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell)
+        self._durations: defaultdict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+
+    def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
+        """Run a batch.
+
+        Args:
+            raw: the hints, `[task id, attempt, handler, traceparent]` each.
+            hard_limit: seconds after which this process is killed, if it is.
+
+        Raises:
+            SQLAlchemyError, OSError: PostgreSQL stayed away.
+        """
+        kit = self._kit
+        kit.limit.guard()
+        hints = self._served(read_hints(raw))
+        claimed = kit.enter(claim(kit.engine, hints, kit.terms, hard_limit=hard_limit)) if hints else []
+        kit.figures.claimed(hinted=len(hints), claimed=len(claimed))
+        found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
+        try:
+            self._run_defs([pair for pair in found if not pair[1].is_async])
+            if coroutines := [pair for pair in found if pair[1].is_async]:
+                kit.enter(self._run_asyncs(coroutines))
+        finally:
+            if claimed:
+                kit.enter(self._recorder.flush())
+        return dict(self._durations)
+
+    def _served(self, hints: Sequence[Hint]) -> list[Hint]:
+        """Leave out what this worker cannot run, and sort by the order of running, which decides about the leases."""
+        found = [(handler.is_async, hint) for hint in hints if (handler := self._kit.handlers.find(hint.handler))]
+        if len(found) < len(hints):
+            log.info("hints dropped: their handlers are not served here", hints=len(hints) - len(found))
+        return [hint for _, hint in sorted(found, key=lambda pair: pair[0])]
+
+    def _handler_of(self, task: Claimed) -> Handler | None:
+        handler = self._kit.handlers.find(task.handler)
+        if handler is None:  # the hint named another one
+            self._recorder.add(self._kit.judge.unstarted(task, Interrupted(REQUEUE_PAUSE)))
+        return handler
+
+    def _prepare(self, task: Claimed, handler: Handler) -> Item | Refused | Interrupted:
+        if time.monotonic() >= task.lease_ends:
+            return Interrupted()  # its neighbours took too long: by now it may be another executor's
+        kwargs = open_payload(task, handler, self._kit.sealer)
+        if isinstance(kwargs, Refused):
+            return kwargs
+        attempt = Attempt(ceiling=task.max_attempts - 1, own=handler.wishes.limit)
+        request = make_request(task, kwargs, attempt, hostname=self._kit.hostname)
+        return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)
+
+    def _run_defs(self, tasks: Sequence[Runnable]) -> None:
+        for place, (task, handler) in enumerate(tasks):
+            started = time.monotonic()
+            try:
+                self._run_def(task, handler)
+            except BaseException as error:
+                if not ends_the_process(error):
+                    self._recorder.add(self._broken(task, error))
+                    continue
+                # What this process has not begun, others may have at once.
+                self._recorder.add(self._kit.judge.aborted(task, time.monotonic() - started))
+                for unbegun, _ in tasks[place + 1 :]:
+                    self._recorder.add(self._kit.judge.unstarted(unbegun, Interrupted()))
+                raise
+            if self._recorder.is_due():
+                self._kit.enter(self._recorder.flush())
+
+    def _run_def(self, task: Claimed, handler: Handler) -> None:
+        item = self._prepare(task, handler)
+        if not isinstance(item, Item):
+            self._recorder.add(self._kit.judge.unstarted(task, item))
+            return
+        with span_from(task.traceparent, "tidewheel.run", **_attributes(item)):
+            ended = run_def(item, limit=self._kit.limit, judge=self._kit.judge)
+        self._recorder.add(ended)
+        self._count(ended, ended.seconds)
+
+    async def _run_asyncs(self, tasks: Sequence[Runnable]) -> None:
+        worked = time.process_time()
+        _task_stack.push(coroutine_task)
+        running = {asyncio.create_task(self._run_async(task, handler)) for task, handler in tasks}
+        waiting = running
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=FLUSH_AFTER)
+                await self._recorder.flush()
+        finally:
+            _task_stack.pop()
+            for coroutine in waiting:  # nothing, unless recording failed: nobody would hear of them any more
+                coroutine.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        # What coroutines wait for is no work: it is the processor's time that says how many go into one message.
+        share = (time.process_time() - worked) / len(tasks)
+        for coroutine in running:
+            if (ended := coroutine.result()) is not None:
+                self._count(ended, share)
+
+    async def _run_async(self, task: Claimed, handler: Handler) -> Ended | None:
+        try:
+            item = self._prepare(task, handler)
+            if not isinstance(item, Item):
+                self._recorder.add(self._kit.judge.unstarted(task, item))
+                return None
+            with span_from(task.traceparent, "tidewheel.run", **_attributes(item)):
+                ended = await run_async(item, judge=self._kit.judge)
+        except Exception as error:  # noqa: BLE001 -- ours; it must not cost the neighbours anything
+            ended = self._broken(task, error)
+        self._recorder.add(ended)
+        return ended
+
+    def _broken(self, task: Claimed, error: BaseException) -> Ended:
+        log.error("handler could not be run as Celery would", handler=task.handler, error_type=type(error).__name__)
+        return self._kit.judge.broken(task, error)
+
+    def _count(self, ended: Ended, seconds: float) -> None:
+        runs, total = self._durations[ended.claimed.handler]
+        self._durations[ended.claimed.handler] = (runs + 1, total + seconds)
+
+
+def _attributes(item: Item) -> dict[str, str | int]:
+    return {
+        "tidewheel.task_id": item.request.id or "",
+        "tidewheel.handler": item.claimed.handler,
+        "tidewheel.attempt": item.claimed.attempt,
+    }

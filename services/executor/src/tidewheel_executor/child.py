@@ -1,0 +1,84 @@
+"""A child process: the event loop and the connections with which it runs one batch after the other."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from prometheus_client import CollectorRegistry
+
+from tidewheel_common.crypto.keyring import Keyring
+from tidewheel_common.crypto.sealed import Sealer
+from tidewheel_common.process.service import new_event_loop
+from tidewheel_common.process.tracing import start_tracing
+from tidewheel_common.store.engine import open_engine
+from tidewheel_common.streams.client import open_redis
+from tidewheel_executor.batch import Batch, Durations, Kit
+from tidewheel_executor.claim import Terms
+from tidewheel_executor.figures import Figures
+from tidewheel_executor.handlers import Handlers
+from tidewheel_executor.judge import Judge
+from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.wakes import Wakes
+
+NAME = "tidewheel-executor-child"
+
+POOL_SIZE = 2
+"""Connections to PostgreSQL that a child holds: one for its statements, one while that one is being replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a child is given."""
+
+    database_url: str
+    redis_url: str
+    keyring: Keyring
+    terms: Terms
+    otlp_endpoint: str | None = None
+    hostname: str | None = None
+    """Celery's node name."""
+    jitter: Callable[[], float] = random.random
+
+
+class Child:
+    """Runs batches, all on one event loop, for as long as the process lives. To be made after the fork.
+
+    Nothing connects before its first use.
+
+    Args:
+        app: its tasks are the handlers.
+        birth: what the child is given.
+    """
+
+    def __init__(self, app: Celery, birth: Birth) -> None:
+        self._loop = new_event_loop()
+        self._tracing = start_tracing("tidewheel-executor", endpoint=birth.otlp_endpoint)
+        self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE, autocommit=True)
+        self._redis = open_redis(birth.redis_url, client_name=NAME, pool_size=POOL_SIZE)
+        self.registry = CollectorRegistry()
+        self._kit = Kit(
+            enter=self._loop.run_until_complete,
+            engine=self._engine,
+            sealer=Sealer(birth.keyring),
+            handlers=Handlers(app),
+            terms=birth.terms,
+            judge=Judge(jitter=birth.jitter),
+            figures=Figures(self.registry),
+            tell=Wakes(self._redis).tell,
+            limit=SoftLimit(),
+            hostname=birth.hostname,
+        )
+
+    def execute(self, hints: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
+        """Run one message's tasks; see `Batch.execute`."""
+        return Batch(self._kit).execute(hints, hard_limit=hard_limit)
+
+    def close(self) -> None:
+        """Close the connections and the event loop, and send the spans that wait."""
+        self._loop.run_until_complete(self._engine.dispose())
+        self._loop.run_until_complete(self._redis.aclose())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+        self._tracing.flush()

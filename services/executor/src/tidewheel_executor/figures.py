@@ -1,0 +1,61 @@
+"""What a child counts."""
+
+from collections import Counter as Counts
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from tidewheel_executor.judge import Ended
+
+RUN_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
+BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
+
+
+class Figures:
+    """The counts of the executor's children, which the main process sums; made before the fork."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._runs = Counter(
+            "tidewheel_executor_runs",
+            "Attempts that ended; outcome is the attempt's state in the execution log.",
+            ["handler", "outcome"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "tidewheel_executor_run_seconds",
+            "Seconds that a handler ran.",
+            ["handler"],
+            buckets=RUN_BUCKETS,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "tidewheel_executor_batch_tasks",
+            "Tasks that one statement claimed or finished.",
+            ["step"],
+            buckets=BATCH_BUCKETS,
+            registry=registry,
+        )
+        self._stale = Counter("tidewheel_executor_stale", "Hints that no longer held at the claim.", registry=registry)
+        self._fenced = Counter(
+            "tidewheel_executor_fenced",
+            "Attempts that ended after their task had gone on without them.",
+            registry=registry,
+        )
+
+    def claimed(self, *, hinted: int, claimed: int) -> None:
+        """Count one claim."""
+        self._batch.labels(step="claim").observe(claimed)
+        if hinted > claimed:
+            self._stale.inc(hinted - claimed)
+
+    def finished(self, recorded: Sequence[Ended], *, fenced: int) -> None:
+        """Count one finish."""
+        runs = Counts((ended.claimed.handler, ended.transition.attempt_state) for ended in recorded)
+        for (handler, outcome), number in runs.items():
+            self._runs.labels(handler, outcome).inc(number)
+        seconds = {handler: self._seconds.labels(handler) for handler, _ in runs}
+        for ended in recorded:
+            seconds[ended.claimed.handler].observe(ended.seconds)
+        self._batch.labels(step="finish").observe(len(recorded))
+        if fenced:
+            self._fenced.inc(fenced)

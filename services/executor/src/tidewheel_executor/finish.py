@@ -1,0 +1,182 @@
+"""Finishing: what became of a batch's tasks, sealed, recorded in one statement, and told to those who wait for it."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.outcome import Completed, Failed, Refused
+from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.store.engine import is_transient
+from tidewheel_executor import queries
+from tidewheel_executor.figures import Figures
+from tidewheel_executor.judge import Ended
+from tidewheel_executor.patience import Patience
+
+FLUSH_AFTER = 1.0
+"""Seconds that a finished task waits for its neighbours before it is recorded without them."""
+
+PIECE_BYTES = 8 * 1024 * 1024
+"""Results that one statement records."""
+
+MARGIN = 5.0
+"""Seconds after the end of a lease until which it is still worth recording; the fence makes it safe."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+_level = logging.getLogger(__name__)
+
+Tell = Callable[[Sequence[Ended]], Awaitable[None]]
+
+
+class Recorder:
+    """Collects how attempts ended and records it.
+
+    Args:
+        engine: in autocommit mode.
+        sealer: seals results and errors.
+        figures: counts.
+        tell: called with what was recorded, after the commit.
+    """
+
+    def __init__(self, engine: AsyncEngine, sealer: Sealer, *, figures: Figures, tell: Tell) -> None:
+        self._engine = engine
+        self._sealer = sealer
+        self._figures = figures
+        self._tell = tell
+        self._unrecorded: list[Ended] = []
+        self._since = 0.0
+
+    def add(self, ended: Ended) -> None:
+        """Take charge of an ending."""
+        if not self._unrecorded:
+            self._since = time.monotonic()
+        self._unrecorded.append(ended)
+
+    def is_due(self) -> bool:
+        """Tell whether something has waited long enough."""
+        return bool(self._unrecorded) and time.monotonic() - self._since >= FLUSH_AFTER
+
+    async def flush(self) -> None:
+        """Record everything.
+
+        Raises:
+            SQLAlchemyError, OSError: PostgreSQL stayed away until the leases were over; the tasks will run again.
+        """
+        endings, self._unrecorded = self._unrecorded, []
+        for piece in _pieces(endings):
+            await self._record(piece)
+
+    async def _record(self, endings: Sequence[Ended]) -> None:
+        try:
+            recorded = await self._finish(endings)
+        except DBAPIError as error:
+            if len(endings) == 1 or is_transient(error):
+                raise
+            # One bad row must not take its neighbours along.
+            log.warning("finish refused, going one by one", tasks=len(endings), error_type=type(error.orig).__name__)
+            for ended in endings:
+                await self._record_alone(ended)
+            return
+        self._figures.finished(recorded, fenced=len(endings) - len(recorded))
+        await self._tell(recorded)
+        _log_each(recorded)
+
+    async def _record_alone(self, ended: Ended) -> None:
+        try:
+            await self._record([ended])
+        except DBAPIError as error:
+            if is_transient(error):
+                raise
+            task_id = str(ended.claimed.task_id)
+            sqlstate = getattr(error.orig, "sqlstate", None)
+            log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate)  # noqa: TRY400 -- the traceback is ours
+
+    async def _finish(self, endings: Sequence[Ended]) -> list[Ended]:
+        """Record endings and return those that were still this executor's to record."""
+        patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
+        held = await self._persist(endings, patience)
+        cancelled = [ended.cancelled() for ended in endings if held.get(ended.claimed.task_id)]
+        if cancelled:
+            held.update(await self._persist(cancelled, patience))
+        decided = {ended.claimed.task_id: ended for ended in [*endings, *cancelled]}
+        # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
+        missing = None if not patience.tried else False
+        fenced = [str(task_id) for task_id in decided if held.get(task_id, missing) is not False]
+        if fenced:
+            log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
+        return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
+
+    async def _persist(self, endings: Sequence[Ended], patience: Patience) -> dict[Any, bool]:
+        """Record endings; say of each that this executor held whether it must be decided anew."""
+        columns = _columns(endings, self._sealer)
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    rows: Sequence[Row[Any]] = await queries.tasks_finish(connection, columns)
+            except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
+                await patience.endure(error)
+            else:
+                return {row.id: row.cancelled for row in rows}
+
+
+def _columns(endings: Sequence[Ended], sealer: Sealer) -> queries.Endings:
+    """Lay endings out as the statement takes them; results and errors are sealed on the way."""
+    columns = queries.Endings()
+    for ended in endings:
+        task, outcome = ended.claimed, ended.outcome
+        match outcome:
+            case Completed(result=bytes() as text):
+                columns.add(task.task_id, task.attempt, ended.transition, result=_seal(sealer, ended, text, "result"))
+            case Failed() | Refused():
+                error = _seal(sealer, ended, outcome.error.encode("utf-8", "backslashreplace"), "error")
+                columns.add(task.task_id, task.attempt, ended.transition, error=error, error_type=outcome.error_type)
+            case _:
+                columns.add(task.task_id, task.attempt, ended.transition)
+    return columns
+
+
+def _seal(sealer: Sealer, ended: Ended, data: bytes, field: str) -> bytes:
+    task = ended.claimed
+    return sealer.seal(data, tenant=task.tenant_id, subject=Subject.task(task.task_id), field=field)
+
+
+def _pieces(endings: Sequence[Ended]) -> Iterator[list[Ended]]:
+    piece: list[Ended] = []
+    size = 0
+    for ended in endings:
+        outcome = ended.outcome
+        length = len(outcome.result or b"") if isinstance(outcome, Completed) else 0
+        if piece and size + length > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(ended)
+        size += length
+    if piece:
+        yield piece
+
+
+def _log_each(recorded: Sequence[Ended]) -> None:
+    """Write a line for each task that did not simply complete; for the others too when debugging."""
+    detailed = _level.isEnabledFor(logging.DEBUG)
+    for ended in recorded:
+        state = ended.transition.state
+        if state is not State.COMPLETE or detailed:
+            level = logging.DEBUG if state is State.COMPLETE else logging.INFO
+            task = ended.claimed
+            log.log(
+                level,
+                "attempt ended",
+                task_id=str(task.task_id),
+                handler=task.handler,
+                attempt=task.attempt,
+                state=state.value,
+                reason=ended.transition.reason,
+                error_type=getattr(ended.outcome, "error_type", None),
+                seconds=round(ended.seconds, 6),
+            )

@@ -1,0 +1,63 @@
+"""Giving up attempts that nobody carries on: of a child that has died, or of a claim whose answer was lost."""
+
+import random
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.core.decide import decide
+from tidewheel_common.core.outcome import Interrupted, Lost
+from tidewheel_common.streams.hint import Hint
+from tidewheel_executor import queries
+from tidewheel_executor.standing import standing_of
+
+Jitter = Callable[[], float]
+
+
+async def report_lost(
+    engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint], *, jitter: Jitter = random.random
+) -> int:
+    """Give up the attempts of a message whose child died, and return how many tasks that were.
+
+    What the child had finished, or not claimed, is left alone. Being lost costs no failure. A task that is lost too
+    often is `dead`, and so is one that must not run twice.
+
+    Args:
+        engine: in autocommit mode.
+        executor_id: whose child it was.
+        hints: what the message said.
+        jitter: draws from [0, 1).
+
+    Raises:
+        SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when their leases have ended.
+    """
+    return await _give_up(engine, executor_id, hints, Lost(), jitter)
+
+
+async def give_back(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> int:
+    """Give back what was claimed and never begun; it may run again at once, whatever its delivery.
+
+    Raises:
+        SQLAlchemyError, OSError: PostgreSQL is away.
+    """
+    return await _give_up(engine, executor_id, hints, Interrupted(), lambda: 0.0)
+
+
+async def _give_up(
+    engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint], outcome: Lost | Interrupted, jitter: Jitter
+) -> int:
+    if not hints:
+        return 0
+    async with engine.connect() as connection:
+        abandoned = await queries.tasks_abandoned(
+            connection,
+            ids=[hint.task_id for hint in hints],
+            attempts=[hint.attempt for hint in hints],
+            executor_id=executor_id,
+        )
+        endings = queries.Endings()
+        for row in abandoned:
+            standing = standing_of(row, row.max_attempts, cancel_requested=row.cancel_requested)
+            endings.add(row.id, row.attempt, decide(standing, outcome, jitter=jitter()))
+        return len(await queries.tasks_finish(connection, endings)) if endings.ids else 0

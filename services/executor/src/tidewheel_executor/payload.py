@@ -1,0 +1,34 @@
+"""From the sealed payload to the keyword arguments of a handler."""
+
+import json
+from typing import Any
+
+from tidewheel_common.core.outcome import Refused
+from tidewheel_common.crypto.sealed import Sealer, Unsealable
+from tidewheel_executor.claim import Claimed
+from tidewheel_executor.handlers import Handler
+
+
+def open_payload(claimed: Claimed, handler: Handler, sealer: Sealer) -> dict[str, Any] | Refused:
+    """Return a handler's keyword arguments, or why no attempt could ever have them."""
+    try:
+        text = sealer.open(
+            claimed.payload,
+            tenant=claimed.tenant_id,
+            task_id=claimed.task_id,
+            schedule_id=claimed.schedule_id,
+            field="payload",
+        )
+    except Unsealable as reason:
+        return Refused(str(reason), "Unsealable", unsealable=True)
+    try:
+        kwargs = json.loads(text)
+    except (ValueError, RecursionError):
+        return Refused("The payload is not JSON.", "InvalidPayload")
+    if not isinstance(kwargs, dict):
+        return Refused("The payload is not a JSON object; its members are the handler's arguments.", "InvalidPayload")
+    try:
+        handler.check(**kwargs)
+    except TypeError as reason:
+        return Refused(f"The payload does not fit the arguments of {claimed.handler}: {reason}.", "InvalidPayload")
+    return kwargs

@@ -1,0 +1,38 @@
+"""Telling others what was recorded: who waits for a result, and the scheduler when a retry is near."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from redis.asyncio import Redis
+
+from tidewheel_common.core.lifecycle import FINAL
+from tidewheel_common.streams.keys import WAKE_FINAL, WAKE_SCHEDULER
+from tidewheel_common.streams.wake import Waker
+from tidewheel_executor.judge import Ended
+
+NEAR = 5.0
+"""Seconds. For a retry that is further away the scheduler's own rhythm is good enough."""
+
+LONGEST = 0.2
+"""Seconds that a batch waits for its wake-ups to leave; what has not left by then is dropped."""
+
+
+class Wakes:
+    """Sends wake-ups from an event loop that runs only now and then."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._final = Waker(redis, WAKE_FINAL)
+        self._scheduler = Waker(redis, WAKE_SCHEDULER)
+
+    async def tell(self, recorded: Sequence[Ended]) -> None:
+        """Send the wake-ups that follow from what was recorded."""
+        final = [str(ended.claimed.task_id) for ended in recorded if ended.transition.state in FINAL]
+        if final:
+            self._final.wake(*final)
+        if any(ended.transition.wait is not None and ended.transition.wait <= NEAR for ended in recorded):
+            self._scheduler.wake()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST):
+                await self._final.close()
+                await self._scheduler.close()

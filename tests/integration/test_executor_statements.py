@@ -1,0 +1,266 @@
+"""The executor's statements: what each may touch, and what it must leave alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.execution import Queued, insert
+
+from tidewheel_common.core.decide import Transition
+from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.task import Reason
+from tidewheel_common.store.engine import open_engine
+from tidewheel_executor import queries
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+EXECUTOR = UUID(int=1)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    pool = open_engine(database_url, application_name="test", pool_size=10, autocommit=True)
+    yield pool
+    await pool.dispose()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def _claim(engine: AsyncEngine, tasks: Sequence[Queued], **options: Any) -> Sequence[Any]:
+    given = {"executor_id": EXECUTOR, "default_timeout": 300.0, "grace": 10.0, "now": NOW, **options}
+    async with engine.connect() as connection:
+        rows = await queries.tasks_claim(
+            connection, ids=[task.id for task in tasks], attempts=[task.attempt for task in tasks], **given
+        )
+    return sorted(rows, key=lambda row: row.place)
+
+
+async def _finish(engine: AsyncEngine, *endings: tuple[Queued, Transition], **columns: Any) -> Sequence[Any]:
+    laid_out = queries.Endings()
+    for task, transition in endings:
+        laid_out.add(task.id, task.attempt + 1, transition, **columns)
+    async with engine.connect() as connection:
+        return await queries.tasks_finish(connection, laid_out, now=NOW + timedelta(seconds=1))
+
+
+async def _row(database: Any, task: Queued) -> Any:
+    return await database.fetchrow("SELECT * FROM tasks WHERE id = $1", task.id)
+
+
+COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=0, lost=0)
+WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
+DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
+CANCELLED = Transition(state=State.CANCELLED, attempt_state="cancelled", failures=0, lost=0, reason=Reason.CANCELLED)
+
+
+async def test_a_claim_takes_a_queued_task(engine: AsyncEngine, database: Any) -> None:
+    task = await insert(database, "demo.noop", timeout=20.0, failures=1, attempt=3)
+
+    (claimed,) = await _claim(engine, [task])
+
+    assert (claimed.id, claimed.attempt, claimed.failures, claimed.timeout) == (task.id, 4, 1, 20.0)
+    row = await _row(database, task)
+    assert (row["state"], row["attempt"], row["executor_id"]) == ("running", 4, EXECUTOR)
+    assert row["started_at"] == NOW
+    assert row["lease_until"] == NOW + timedelta(seconds=30)
+    assert claimed.payload == row["payload"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'ready', ready_at = now(), queued_at = NULL",
+        "state = 'waiting', wait_until = now(), queued_at = NULL",
+        "state = 'running', lease_until = now()",
+        "state = 'complete', remove_at = now(), queued_at = NULL",
+        "state = 'cancelled', remove_at = now(), queued_at = NULL",
+        "attempt = 1",
+        "cancel_requested_at = now()",
+        "expires_at = '2026-06-01 12:00+00'",
+    ],
+)
+async def test_a_claim_drops_a_hint_that_is_stale(engine: AsyncEngine, database: Any, change: str) -> None:
+    task, other = await insert(database, "demo.noop"), await insert(database, "demo.noop")
+    await database.execute(f"UPDATE tasks SET {change} WHERE id = $1", task.id)
+    before = await _row(database, task)
+
+    claimed = await _claim(engine, [task, other])
+
+    assert [row.id for row in claimed] == [other.id]
+    assert await _row(database, task) == before
+
+
+async def test_a_claim_takes_a_task_up_to_its_expiry(engine: AsyncEngine, database: Any) -> None:
+    task = await insert(database, "demo.noop", expires_at=NOW + timedelta(seconds=1))
+    assert len(await _claim(engine, [task])) == 1
+
+
+async def test_a_lease_counts_what_runs_before_it(engine: AsyncEngine, database: Any) -> None:
+    tasks = [await insert(database, "demo.noop", timeout=timeout) for timeout in (5.0, None, 7.0)]
+
+    leases = [row.lease for row in await _claim(engine, list(reversed(tasks)))]
+    assert leases == [17.0, 317.0, 322.0]
+
+
+async def test_a_lease_need_not_outlast_the_batch(engine: AsyncEngine, database: Any) -> None:
+    tasks = [await insert(database, "demo.noop") for _ in range(3)]
+    assert [row.lease for row in await _claim(engine, tasks, hard_limit=305.0)] == [310.0, 315.0, 315.0]
+
+
+@pytest.mark.parametrize("timeout", [1e300, float("inf"), float("nan")])
+async def test_an_absurd_timeout_spoils_nothing(engine: AsyncEngine, database: Any, timeout: float) -> None:
+    tasks = [await insert(database, "demo.noop", timeout=each) for each in (timeout, 1.0)]
+    assert len(await _claim(engine, tasks)) == 2
+
+
+async def test_two_claims_of_the_same_hints_share_them_without_a_deadlock(engine: AsyncEngine, database: Any) -> None:
+    for _ in range(10):
+        tasks = [await insert(database, "demo.noop") for _ in range(40)]
+
+        claims = await asyncio.gather(
+            *(
+                _claim(engine, order, executor_id=uuid4(), now=None)
+                for order in (tasks, list(reversed(tasks)), tasks[10:], list(reversed(tasks[:30])))
+            )
+        )
+
+        taken = [row.id for claim in claims for row in claim]
+        assert sorted(taken) == sorted(task.id for task in tasks)
+
+
+async def test_a_claim_changes_no_index(engine: AsyncEngine, database: Any) -> None:
+    every = [await insert(database, "demo.noop", expires_at=NOW + timedelta(days=1)) for _ in range(90)]
+    tasks = every[::3]
+    # Where there is room on the page, only a change of an indexed column can keep a new version from it.
+    await database.execute("DELETE FROM tasks WHERE id <> ALL($1)", [task.id for task in tasks])
+    await database.execute("VACUUM tasks")
+    await database.execute("SELECT pg_stat_force_next_flush()")
+    before = await _updates(database)
+
+    await _claim(engine, tasks)
+
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    await engine.dispose()  # a backend that ends flushes what it has counted
+    after = await _updates(database)
+    updates, hot = after[0] - before[0], after[1] - before[1]
+    assert (updates, hot) == (30, 30)
+
+
+async def _updates(database: Any) -> tuple[int, int]:
+    await database.execute("SELECT pg_stat_clear_snapshot()")
+    row = await database.fetchrow("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'")
+    return row["n_tup_upd"], row["n_tup_hot_upd"]
+
+
+@pytest.mark.parametrize("transition", [COMPLETE, WAITING, DEAD, CANCELLED], ids=lambda each: str(each.state))
+async def test_finishing_records_the_task_and_its_attempt(
+    engine: AsyncEngine, database: Any, transition: Transition
+) -> None:
+    task = await insert(database, "demo.noop")
+    await _claim(engine, [task])
+
+    held = await _finish(engine, (task, transition), error=b"sealed", error_type="E")
+
+    assert [(row.id, row.cancelled) for row in held] == [(task.id, False)]
+    row = await _row(database, task)
+    then = NOW + timedelta(seconds=1)
+    is_waiting = transition.state is State.WAITING
+    assert (row["state"], row["failures"], row["reason"]) == (transition.state, transition.failures, transition.reason)
+    assert (row["error"], row["error_type"]) == (b"sealed", "E")
+    assert (row["executor_id"], row["lease_until"], row["queued_at"], row["ready_at"]) == (None,) * 4
+    assert row["wait_until"] == (then + timedelta(seconds=30) if is_waiting else None)
+    assert row["finished_at"] == (None if is_waiting else then)
+    assert row["remove_at"] == (None if is_waiting else then + timedelta(seconds=60))
+    (logged,) = await database.fetch("SELECT * FROM attempts")
+    assert dict(logged) == {
+        "task_id": task.id,
+        "attempt": 1,
+        "tenant_id": task.tenant_id,
+        "executor_id": EXECUTOR,
+        "state": transition.attempt_state,
+        "started_at": NOW,
+        "finished_at": then,
+        "error": b"sealed",
+        "error_type": "E",
+    }
+
+
+@pytest.mark.parametrize("change", ["attempt = 2", "state = 'queued', lease_until = NULL"])
+async def test_the_fence_holds_back_an_attempt_that_was_overtaken(
+    engine: AsyncEngine, database: Any, change: str
+) -> None:
+    task, other = await insert(database, "demo.noop"), await insert(database, "demo.noop")
+    await _claim(engine, [task, other])
+    await database.execute(f"UPDATE tasks SET {change} WHERE id = $1", task.id)
+    before = await _row(database, task)
+
+    held = await _finish(engine, (task, COMPLETE), (other, COMPLETE))
+
+    assert [row.id for row in held] == [other.id]
+    assert await _row(database, task) == before
+    assert [row["task_id"] for row in await database.fetch("SELECT task_id FROM attempts")] == [other.id]
+
+
+async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engine: AsyncEngine, database: Any) -> None:
+    tasks = [await insert(database, "demo.noop") for _ in range(2)]
+    await _claim(engine, tasks)
+    await database.execute("UPDATE tasks SET cancel_requested_at = now()")
+
+    held = await _finish(engine, (tasks[0], WAITING), (tasks[1], COMPLETE))
+
+    assert {row.id: row.cancelled for row in held} == {tasks[0].id: True, tasks[1].id: False}
+    assert (await _row(database, tasks[0]))["state"] == "running"
+    assert (await _row(database, tasks[1]))["state"] == "complete"
+    assert len(await database.fetch("SELECT 1 FROM attempts")) == 1
+
+
+async def test_two_finishes_of_the_same_attempts_record_each_once(engine: AsyncEngine, database: Any) -> None:
+    tasks = [await insert(database, "demo.noop") for _ in range(40)]
+    await _claim(engine, tasks)
+
+    held = await asyncio.gather(
+        _finish(engine, *((task, COMPLETE) for task in tasks)),
+        _finish(engine, *((task, DEAD) for task in reversed(tasks))),
+    )
+
+    assert sorted(row.id for rows in held for row in rows) == sorted(task.id for task in tasks)
+    assert len(await database.fetch("SELECT 1 FROM attempts")) == 40
+
+
+async def test_an_absurd_removal_delay_spoils_nothing(engine: AsyncEngine, database: Any) -> None:
+    task = await insert(database, "demo.noop")
+    await database.execute("UPDATE tasks SET removal_delay = 1e300")
+    await _claim(engine, [task])
+    assert len(await _finish(engine, (task, COMPLETE))) == 1
+
+
+async def test_only_what_this_executor_holds_at_the_hinted_attempt_is_abandoned(
+    engine: AsyncEngine, database: Any
+) -> None:
+    mine, theirs, newer, done = [await insert(database, "demo.noop") for _ in range(4)]
+    await _claim(engine, [mine, newer, done])
+    await _claim(engine, [theirs], executor_id=uuid4())
+    await database.execute("UPDATE tasks SET attempt = 5 WHERE id = $1", newer.id)
+    await _finish(engine, (done, COMPLETE))
+    tasks = [mine, theirs, newer, done]
+
+    async with engine.connect() as connection:
+        rows = await queries.tasks_abandoned(
+            connection,
+            ids=[task.id for task in tasks],
+            attempts=[task.attempt for task in tasks],
+            executor_id=EXECUTOR,
+        )
+
+    assert [(row.id, row.attempt, row.cancel_requested) for row in rows] == [(mine.id, 1, False)]
