@@ -7,7 +7,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from tidewheel_common.crypto.keyring import MalformedKeys
+from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.logs import configure_logs
 from tidewheel_common.process.service import EXIT_FAILED
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
@@ -49,8 +49,8 @@ def serve(settings: GatewaySettings) -> int:
 
     try:
         app = create_app(settings, Sources(on_failure=fail))
-    except MalformedKeys as error:
-        sys.stderr.write(f"TIDEWHEEL_KEYS is wrong. {error}\n")
+    except Misconfigured as error:
+        sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
     server = _Server(
         uvicorn.Config(

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from starlette.datastructures import Headers
 
-from tidewheel_common.crypto.keyring import Keyring, UnknownKey
+from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import KeyUse, Stored
 
@@ -54,18 +54,19 @@ class Fingerprints:
 
     def of(self, method: str, path: str, body: bytes) -> bytes:
         """Return the fingerprint of a request."""
-        return self._under(self._keyring.primary, method, path, body)
+        return self._under(self._keyring.primary, method, path, body) or b""
 
     def match(self, fingerprint: bytes, method: str, path: str, body: bytes) -> bool:
         """Tell whether a fingerprint was made of this very request."""
         key_id = fingerprint[: -sha256().digest_size].decode("ascii", errors="replace")
-        try:
-            return hmac.compare_digest(fingerprint, self._under(key_id, method, path, body))
-        except UnknownKey:
-            return False
+        expected = self._under(key_id, method, path, body)
+        return expected is not None and hmac.compare_digest(fingerprint, expected)
 
-    def _under(self, key_id: str, method: str, path: str, body: bytes) -> bytes:
-        key = hmac.digest(self._keyring.root(key_id), _PURPOSE, "sha256")
+    def _under(self, key_id: str, method: str, path: str, body: bytes) -> bytes | None:
+        root = self._keyring.root(key_id)
+        if root is None:
+            return None
+        key = hmac.digest(root, _PURPOSE, "sha256")
         head = f"{method} {path}\n".encode()
         return key_id.encode() + hmac.digest(key, head + body, "sha256")
 

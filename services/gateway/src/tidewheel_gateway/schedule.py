@@ -10,11 +10,10 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic_core import to_json
 
 from tidewheel_common.core.errors import InvalidSchedule
-from tidewheel_common.core.recurrence import Recurrence
+from tidewheel_common.core.recurrence import LONGEST, SHORTEST, Recurrence
 from tidewheel_gateway.examples import SCHEDULE
 from tidewheel_gateway.fields import (
     PRIORITIES,
-    TEN_YEARS,
     Attempts,
     Backoff,
     DeliveryWord,
@@ -32,7 +31,7 @@ from tidewheel_gateway.records import ScheduleRecord
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 
-Every = Annotated[float, Field(strict=True, ge=1, le=TEN_YEARS, allow_inf_nan=False)]
+Every = Annotated[float, Field(strict=True, ge=SHORTEST, le=LONGEST, allow_inf_nan=False)]
 
 Cron = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 
