@@ -111,13 +111,14 @@ def settings(database_url: str, redis_url: str, **others: Any) -> GatewaySetting
 
 @asynccontextmanager
 async def serving(
-    database_url: str, redis_url: str, *, sources: Sources | None = None, **others: Any
+    database_url: str, redis_url: str, *, sources: Sources | None = None, ready: bool = True, **others: Any
 ) -> AsyncIterator[Gateway]:
     """Serve until the block ends."""
-    app = create_app(settings(database_url, redis_url, **others), sources)
+    app = create_app(settings(database_url, redis_url, **others), sources or Sources(jitter=lambda: 0.0))
     engine = open_engine(database_url, application_name="test", pool_size=4)
     async with app.router.lifespan_context(app), _client(app, {"Authorization": f"Bearer {KEY.text}"}) as http:
-        await wait_until(app.state.parts.readiness.ready, what="the gateway's start")
+        if ready:
+            await wait_until(app.state.parts.readiness.ready, what="the gateway's start")
         yield Gateway(app=app, http=http, engine=engine)
     await engine.dispose()
 

@@ -23,11 +23,13 @@ class _Server(uvicorn.Server):
 
     failed = False
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's own signature
+        # Not uvicorn's own: after an orderly stop it dies of the signal all the same, which looks like a failure.
+        self.force_exit = self.should_exit
+        self.should_exit = True
         application = self.config.app
         if isinstance(application, FastAPI):
             application.state.parts.finals.close()
-        super().handle_exit(sig, frame)
 
     def fail(self) -> None:
         """Stop because a background loop has failed."""

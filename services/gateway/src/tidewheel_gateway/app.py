@@ -7,12 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -82,7 +82,6 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         title=openapi.TITLE,
         version=version("tidewheel-gateway"),
         lifespan=_Lifespan(settings, sources, parts, metrics).run,
-        generate_unique_id_function=_operation_id,
         # Our own span says more than one for each call, and our own metrics are there already.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         redoc_url=None,
@@ -114,10 +113,6 @@ def _document(app: FastAPI) -> None:
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, metrics: Metrics) -> Parts:
@@ -182,7 +177,7 @@ class _Lifespan:
         await run_loops(
             [
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
-                Loop(name="finals", tick=self._parts.wakeups.listen, every=1.0),
+                Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,
             transient=lambda error: is_away(error) or isinstance(error, TRANSIENT),

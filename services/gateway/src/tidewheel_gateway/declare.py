@@ -48,7 +48,11 @@ class DirectRoute(APIRoute):
 
 def router(tag: str, *, direct: bool = False) -> APIRouter:
     """Return a router whose calls stand under a tag."""
-    return APIRouter(tags=[tag], route_class=DirectRoute if direct else APIRoute)
+    return APIRouter(
+        tags=[tag],
+        route_class=DirectRoute if direct else APIRoute,
+        generate_unique_id_function=lambda route: route.name,
+    )
 
 
 def answers(*refusals: int, body: bool = False) -> dict[int | str, Extra]:

@@ -1,5 +1,6 @@
 """The gateway's side of Redis: whom it wakes, and what it hears. None of it is needed to accept a task."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -25,11 +26,19 @@ class Wakeups:
         self._hear_final = hear_final
         self._listener: Listener | None = None
 
-    async def listen(self) -> float:
-        """Hear what there is to hear; the body of a loop."""
+    async def listen(self, stop: asyncio.Event) -> float:
+        """Hear what there is to hear, but not beyond the stop; the body of a loop."""
         if self._listener is None:
             self._listener = Listener(self._redis, {WAKE_FINAL: self._hear_final})
-        return await self._listener.tick()
+        hearing = asyncio.create_task(self._listener.tick())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return hearing.result() if hearing.done() else 0.0
+        finally:
+            hearing.cancel()
+            stopping.cancel()
+            await asyncio.gather(hearing, stopping, return_exceptions=True)
 
     async def close(self) -> None:
         """Let the last wake-ups leave, and disconnect."""
