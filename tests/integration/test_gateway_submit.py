@@ -1,8 +1,11 @@
 """Submitting: what is accepted, what is stored of it, and what is answered."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -212,3 +215,45 @@ async def test_what_was_counted_is_told(gateway: Gateway) -> None:
     assert 'tidewheel_http_requests_total{method="POST",route="/v1/tasks",status="201"} 1.0' in text
     assert "tidewheel_tasks_accepted_total 1.0" in text
     assert "tidewheel_accept_flight_tasks_count 1.0" in text
+
+
+async def test_with_spans_on_the_stored_trace_is_the_span_that_accepted_it(
+    database_url: str, redis_url: str, repository: Path
+) -> None:
+    # A provider is installed for the life of a process, so this one is not ours.
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SPANS, database_url, redis_url), stdout=asyncio.subprocess.PIPE, cwd=repository
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0
+    spans, rows = json.loads(output.splitlines()[-1])
+    assert [name for name, _, _ in spans] == ["tidewheel.accept", "tidewheel.accept"]
+    (_, given, first), (_, own, second) = spans
+    assert given == TRACEPARENT.split("-")[1]
+    assert own != given
+    assert [row[:-3] for row in rows] == [f"00-{given}-{first}", f"00-{own}-{second}"]
+
+
+SPANS = f"""
+import asyncio, json, sys
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.gateway import serving
+from tidewheel_common.process.tracing import start_tracing
+
+async def main():
+    exporter = InMemorySpanExporter()
+    tracing = start_tracing("gateway", endpoint=None, exporter=exporter)
+    async with serving(sys.argv[1], sys.argv[2]) as gateway:
+        for headers in ({{"traceparent": "{TRACEPARENT}"}}, {{}}):
+            await gateway.http.post("/v1/tasks", json={{"handler": "demo.echo"}}, headers=headers)
+        rows = [row["traceparent"] for row in await gateway.rows("SELECT traceparent FROM tasks ORDER BY id")]
+    tracing.flush()
+    spans = [
+        (span.name, f"{{span.context.trace_id:032x}}", f"{{span.context.span_id:016x}}")
+        for span in exporter.get_finished_spans()
+    ]
+    print(json.dumps([spans, rows]))
+
+asyncio.run(main())
+"""

@@ -23,12 +23,12 @@ TASK = TaskRecord(
     finished_at=None, cancel_requested_at=None, executor_id=None, wait_until=None, ready_at=EARLIER, queued_at=None,
     lease_until=None, remove_at=None,
 )  # fmt: skip
-SERVED = Serving(live=2, serving_handler=2, serving=1)
+SERVED = Serving(now=NOW, live=2, serving_handler=2, serving=1)
 EXECUTOR = ExecutorRecord(id=UUID(int=3), hostname="box", pid=42, heartbeat_at=NOW)
 
 
 def facts(serving: Serving = SERVED, executor: ExecutorRecord | None = None, **columns: Any) -> Facts:
-    return Facts(task=replace(TASK, **columns), serving=serving, executor=executor, now=NOW)
+    return Facts(task=replace(TASK, **columns), serving=serving, executor=executor)
 
 
 WAITING: dict[str, Any] = {"state": State.WAITING, "ready_at": None, "wait_until": SOON}
@@ -42,13 +42,13 @@ RUNNING: dict[str, Any] = {"state": State.RUNNING, "attempt": 2, "started_at": E
         (facts(**WAITING, attempt=2), "Attempt 2 did not succeed; it backs off until 2026-05-01T12:01:00.000Z."),
         (facts(**{**WAITING, "wait_until": EARLIER}), "It is due; the scheduler is about to promote it."),
         (facts(), "It is due; the dispatcher is about to push it."),
-        (facts(Serving(live=0, serving_handler=0, serving=0)), "No executor is alive. Start one."),
+        (facts(Serving(now=NOW, live=0, serving_handler=0, serving=0)), "No executor is alive. Start one."),
         (
-            facts(Serving(live=3, serving_handler=0, serving=0)),
+            facts(Serving(now=NOW, live=3, serving_handler=0, serving=0)),
             "None of the 3 executor(s) serves the handler demo.echo. Start one that does.",
         ),
         (
-            facts(Serving(live=3, serving_handler=1, serving=0)),
+            facts(Serving(now=NOW, live=3, serving_handler=1, serving=0)),
             "No executor that serves the handler demo.echo reads the queue mail. Start one that does.",
         ),
         (facts(ready_at=SOON), "The dispatcher looks at it again at 2026-05-01T12:01:00.000Z."),

@@ -30,12 +30,16 @@ class Explanation(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an explanation is made from. `now` is the database's clock."""
+    """What an explanation is made from."""
 
     task: TaskRecord
     serving: Serving
     executor: ExecutorRecord | None
-    now: datetime
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock."""
+        return self.serving.now
 
 
 def explain(facts: Facts) -> Explanation:

@@ -185,8 +185,8 @@ async def executors_serving(
 ) -> Serving:
     """Count who could run a task of this handler and queue."""
     parameters = {"handler": handler, "queue": queue, "stale": EXECUTOR_STALE, "now": now}
-    row = await _one(connection, "executors_serving", parameters)
-    return Serving(**row) if row is not None else Serving(live=0, serving_handler=0, serving=0)
+    rows = await _many(connection, "executors_serving", parameters)
+    return Serving(**rows[0])
 
 
 async def executor_find(connection: AsyncConnection, executor_id: UUID) -> ExecutorRecord | None:
@@ -195,10 +195,12 @@ async def executor_find(connection: AsyncConnection, executor_id: UUID) -> Execu
     return None if row is None else ExecutorRecord(**row)
 
 
-async def clock_read(connection: AsyncConnection, *, now: datetime | None = None) -> datetime:
-    """Read the database's clock."""
-    instant: datetime = (await connection.execute(_STATEMENTS.clause("clock_read"), {"now": now})).scalar_one()
-    return instant
+async def schedule_moment(
+    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None = None
+) -> tuple[datetime, bool]:
+    """Read the database's clock for a new schedule, and whether its name is taken already."""
+    [row] = await _many(connection, "schedule_moment", {"tenant_id": tenant_id, "name": name, "now": now})
+    return row["now"], row["taken"]
 
 
 async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -> bool:
@@ -206,13 +208,20 @@ async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -
     return await _one(connection, "schedule_insert", asdict(record)) is not None
 
 
-async def schedule_find(
-    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, lock: bool = False
-) -> ScheduleRecord | None:
-    """Read a schedule of a tenant, and keep it as it is until the transaction ends."""
-    name = "schedule_lock" if lock else "schedule_find"
-    row = await _one(connection, name, {"tenant_id": tenant_id, "id": schedule_id})
+async def schedule_find(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> ScheduleRecord | None:
+    """Read a schedule of a tenant."""
+    row = await _one(connection, "schedule_find", {"tenant_id": tenant_id, "id": schedule_id})
     return None if row is None else ScheduleRecord(**row)
+
+
+async def schedule_lock(
+    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+) -> tuple[ScheduleRecord, datetime] | None:
+    """Read a schedule and the database's clock, and keep the schedule as it is until the transaction ends."""
+    row = await _one(connection, "schedule_lock", {"tenant_id": tenant_id, "id": schedule_id, "now": now})
+    if row is None:
+        return None
+    return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
 
 
 async def schedules_list(

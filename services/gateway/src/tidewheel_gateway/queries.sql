@@ -182,21 +182,25 @@ WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'can
 RETURNING state;
 
 -- name: executors_serving :one
--- Count the live executors, those that serve a handler, and those that serve it on a queue.
-SELECT count(*) AS live,
-    count(*) FILTER (WHERE :handler = ANY (handlers)) AS serving_handler,
-    count(*) FILTER (WHERE :handler = ANY (handlers) AND (:queue = ANY (queues) OR '*' = ANY (queues))) AS serving
-FROM executors
-WHERE heartbeat_at > coalesce(CAST(:now AS timestamptz), clock_timestamp())
-    - make_interval(secs => CAST(:stale AS double precision));
+-- Count the live executors, those that serve a handler, and those that serve it on a queue; and say as of when.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT clock.now, count(e.id) AS live,
+    count(*) FILTER (WHERE :handler = ANY (e.handlers)) AS serving_handler,
+    count(*) FILTER (WHERE :handler = ANY (e.handlers) AND (:queue = ANY (e.queues) OR '*' = ANY (e.queues))) AS serving
+FROM clock
+LEFT JOIN executors AS e ON e.heartbeat_at > clock.now - make_interval(secs => CAST(:stale AS double precision))
+GROUP BY clock.now;
 
 -- name: executor_find :one
 -- Read who an executor is and when it was last heard of.
 SELECT id, hostname, pid, heartbeat_at FROM executors WHERE id = :id;
 
--- name: clock_read :one
--- Read the database's clock.
-SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now;
+-- name: schedule_moment :one
+-- Read the database's clock for a new schedule, and whether its name is taken already.
+SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
+    EXISTS (SELECT 1 FROM schedules WHERE tenant_id = :tenant_id AND name = :name) AS taken;
 
 -- name: schedule_insert :one
 -- Keep a new schedule, unless its name is taken.
@@ -221,10 +225,10 @@ FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id;
 
 -- name: schedule_lock :one
--- Read a schedule of a tenant and keep it as it is until the transaction ends.
+-- Read a schedule of a tenant and the clock, and keep it as it is until the transaction ends.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, timeout,
     CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, starts_at, next_run_at, last_run_at, paused_at,
-    created_at, updated_at
+    created_at, updated_at, coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id
 FOR UPDATE;

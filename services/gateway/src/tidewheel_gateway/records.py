@@ -176,8 +176,9 @@ class ExecutorRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How many executors live, serve a handler, and serve it on a certain queue."""
+    """How many executors live, serve a handler, and serve it on a certain queue; as of `now`, the database's clock."""
 
+    now: datetime
     live: int
     serving_handler: int
     serving: int

@@ -72,7 +72,10 @@ async def create_schedule(request: Request) -> Response:
         return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
 
     async with parts.transactions.begin() as connection:
-        record = make(parts.new_id(), await queries.clock_read(connection))
+        now, taken = await queries.schedule_moment(connection, tenant, spec.name)
+        if taken and key is None:  # with a key, it may be taken by this very request
+            raise _name_taken()
+        record = make(parts.new_id(), now)
         stored = None if key is None else await _keep(connection, request, body, key, record)
         if stored is None and not await queries.schedule_insert(connection, record):
             raise _name_taken()
@@ -184,10 +187,11 @@ async def resume_schedule(request: Request, schedule_id: UUID) -> Response:
 async def _change(request: Request, schedule_id: UUID, change: Change) -> Response:
     parts = parts_of(request)
     async with parts.transactions.begin() as connection:
-        record = await queries.schedule_find(connection, tenant_of(request), schedule_id, lock=True)
-        if record is None:
+        found = await queries.schedule_lock(connection, tenant_of(request), schedule_id)
+        if found is None:
             raise not_found()
-        changed = _sound(change(record, await queries.clock_read(connection)))
+        record, now = found
+        changed = _sound(change(record, now))
         if changed != record and not await queries.schedule_update(connection, changed):
             raise _name_taken()
     parts.wakeups.scheduler.wake()

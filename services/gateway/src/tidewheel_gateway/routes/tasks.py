@@ -122,6 +122,5 @@ async def explain_task(request: Request, task_id: UUID) -> Response:
             raise not_found()
         serving = await queries.executors_serving(connection, task.handler, task.queue)
         executor = None if task.executor_id is None else await queries.executor_find(connection, task.executor_id)
-        now = await queries.clock_read(connection)
-    explanation = explain(Facts(task=task, serving=serving, executor=executor, now=now))
+    explanation = explain(Facts(task=task, serving=serving, executor=executor))
     return Response(to_json(explanation), media_type=view.JSON)
