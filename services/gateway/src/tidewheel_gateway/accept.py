@@ -1,0 +1,127 @@
+"""Accepts submissions: seals them, commits them together with others, and wakes whoever goes on with them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_gateway import queries
+from tidewheel_gateway.coalesce import Coalescer, Full
+from tidewheel_gateway.fields import PRIORITIES
+from tidewheel_gateway.idempotency import InFlight, busy
+from tidewheel_gateway.metrics import GatewayMetrics
+from tidewheel_gateway.problems import RETRY_SOON, Problem
+from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
+from tidewheel_gateway.store import is_away
+from tidewheel_gateway.submit import Candidate
+from tidewheel_gateway.wakeups import Wakeups
+
+SOON: Final = timedelta(seconds=2)
+"""What is due within this time is announced to the scheduler, whose next look may come later."""
+
+TAG_SEPARATOR: Final = "\x1f"
+
+_BYTES_PER_WEIGHT = 4096
+
+
+class Acceptor:
+    """Takes submissions in.
+
+    Args:
+        engine: in autocommit: the one statement of a flight is its transaction.
+        sealer: seals payloads.
+        wakeups: told after the commit; they never delay or fail it.
+        metrics: counts flights and tasks.
+    """
+
+    def __init__(self, engine: AsyncEngine, sealer: Sealer, wakeups: Wakeups, metrics: GatewayMetrics) -> None:
+        self._engine = engine
+        self._sealer = sealer
+        self._wakeups = wakeups
+        self._metrics = metrics
+        self._in_flight = InFlight()
+        self._coalescer: Coalescer[Submission, Acceptance] = Coalescer(self._fly, weigh=_weigh, shared=is_away)
+
+    def row(self, tenant: UUID, task_id: UUID, candidate: Candidate, traceparent: str | None) -> TaskRow:
+        """Return a candidate as it will be stored, its payload sealed."""
+        spec = candidate.spec
+        sealed = self._sealer.seal(candidate.payload, tenant=tenant, subject=Subject.task(task_id), field="payload")
+        return TaskRow(
+            id=task_id,
+            tenant_id=tenant,
+            handler=spec.handler,
+            queue=spec.queue,
+            priority=PRIORITIES[spec.priority],
+            payload=sealed,
+            max_attempts=spec.max_attempts,
+            timeout=spec.timeout,
+            backoff=None if spec.backoff is None else to_json(spec.backoff).decode(),
+            removal_delay=spec.removal_delay,
+            delivery=spec.delivery,
+            tags=TAG_SEPARATOR.join(spec.tags),
+            traceparent=traceparent,
+            run_at=spec.run_at,
+            delay=candidate.delay,
+            expires_at=spec.expires_at,
+        )
+
+    async def accept(self, submission: Submission) -> Accepted | Stored:
+        """Commit a submission, or return what was committed under its key before.
+
+        Raises:
+            Problem: its key is being worked on, or too much is held already.
+        """
+        if submission.key is None:
+            outcome = await self._submit(submission)
+        else:
+            with self._in_flight.hold(submission.key):
+                outcome = await self._submit(submission)
+        match outcome:
+            case Accepted(at):
+                self._announce(submission.rows, at)
+                return outcome
+            case KeyBusy():
+                raise busy()
+            case KeyTaken():
+                return await self._taken(submission)
+
+    async def find(self, tenant: UUID, key: str) -> Stored | None:
+        """Return what was committed under a key."""
+        async with self._engine.connect() as connection:
+            return await queries.idempotency_find(connection, tenant, key)
+
+    async def _taken(self, submission: Submission) -> Stored:
+        use = submission.key
+        stored = None if use is None else await self.find(use.tenant_id, use.key)
+        if stored is None:  # its time ended between the two looks
+            raise busy()
+        return stored
+
+    async def _submit(self, submission: Submission) -> Acceptance:
+        try:
+            return await self._coalescer.submit(submission)
+        except Full:
+            raise Problem(
+                "overloaded", "More tasks are waiting to be stored than may wait. Try again.", headers=RETRY_SOON
+            ) from None
+
+    async def _fly(self, submissions: Sequence[Submission]) -> list[Acceptance]:
+        with self._metrics.flight(sum(len(submission.rows) for submission in submissions)):
+            async with self._engine.connect() as connection:
+                return await queries.tasks_accept(connection, submissions)
+
+    def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:
+        self._metrics.accepted(len(rows))
+        dues = [row.run_at or at + row.delay for row in rows]
+        if any(due <= at for due in dues):
+            self._wakeups.dispatcher.wake()
+        if any(at < due <= at + SOON for due in dues):
+            self._wakeups.scheduler.wake()
+
+
+def _weigh(submission: Submission) -> int:
+    return len(submission.rows) + sum(len(row.payload) for row in submission.rows) // _BYTES_PER_WEIGHT

@@ -1,0 +1,192 @@
+"""Puts the gateway together."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from uuid import UUID
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from uuid_utils.compat import uuid7
+
+from tidewheel_common.crypto.keyring import Keyring
+from tidewheel_common.crypto.sealed import Sealer
+from tidewheel_common.process.health import Health
+from tidewheel_common.process.loop import Loop, run_loops
+from tidewheel_common.process.metrics import Metrics
+from tidewheel_common.store.engine import open_engine
+from tidewheel_common.streams.client import TRANSIENT
+from tidewheel_gateway import openapi, queries
+from tidewheel_gateway.accept import Acceptor
+from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
+from tidewheel_gateway.bootstrap import Bootstrap
+from tidewheel_gateway.cursor import Cursors
+from tidewheel_gateway.edge import Edge, answer_refusal
+from tidewheel_gateway.finals import Finals
+from tidewheel_gateway.idempotency import Fingerprints
+from tidewheel_gateway.metrics import GatewayMetrics
+from tidewheel_gateway.parts import Parts
+from tidewheel_gateway.problems import Problem
+from tidewheel_gateway.records import KeyRecord
+from tidewheel_gateway.routes import actions, intake, operations, schedules, tasks
+from tidewheel_gateway.settings import GatewaySettings
+from tidewheel_gateway.store import is_away
+from tidewheel_gateway.wakeups import Wakeups
+
+
+def wall_clock() -> datetime:
+    """Return the time of this machine; good enough to see that a time lies ten years ahead."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place; whatever is due is decided by the database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the gateway takes from outside itself; tests give their own.
+
+    Attributes:
+        new_id: makes UUIDv7.
+        clock: the time of day.
+        monotonic: seconds that never jump.
+        jitter: draws from [0, 1).
+        on_failure: called when a background loop has failed: the process should end.
+    """
+
+    new_id: Callable[[], UUID] = uuid7
+    clock: Callable[[], datetime] = wall_clock
+    monotonic: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+    on_failure: Callable[[], object] = lambda: None
+
+
+def create_app(settings: GatewaySettings, sources: Sources | None = None) -> FastAPI:
+    """Make the application; nothing connects before it starts to serve."""
+    sources = sources or Sources()
+    engine = open_engine(
+        settings.database_url.get_secret_value(),
+        application_name="tidewheel-gateway",
+        pool_size=settings.pool_size,
+        autocommit=True,
+    )
+    metrics = Metrics("gateway")
+    parts = _parts(settings, sources, engine, metrics)
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=version("tidewheel-gateway"),
+        lifespan=_Lifespan(settings, sources, parts, metrics).run,
+        # Our own span says more than one for each call, and our own metrics are there already.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Edge, new_id=sources.new_id, metrics=parts.metrics),
+            Middleware(Guard, authenticator=parts.authenticator),
+        ],
+        exception_handlers={
+            Problem: answer_refusal,
+            HTTPException: answer_refusal,
+            RequestValidationError: answer_refusal,
+        },
+    )
+    app.state.parts = parts
+    for module in (intake, tasks, actions, schedules, operations):
+        # The busiest routes come first, and directly: a router that is included is asked twice for each call.
+        app.router.routes.extend(module.router.routes)
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    made: dict[str, object] = {}
+
+    def document() -> dict[str, object]:
+        if not made:
+            made.update(openapi.document(app))
+        return made
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, metrics: Metrics) -> Parts:
+    keyring = Keyring.parse(settings.keys.get_secret_value())
+    sealer = Sealer(keyring)
+    counted = GatewayMetrics(metrics)
+    finals = Finals()
+    wakeups = Wakeups(settings.redis_url.get_secret_value(), hear_final=finals.hear)
+
+    async def find_key(key_id: str) -> KeyRecord | None:
+        async with engine.connect() as connection:
+            return await queries.api_key_find(connection, key_id)
+
+    return Parts(
+        engine=engine,
+        transactions=engine.execution_options(isolation_level="READ COMMITTED"),
+        sealer=sealer,
+        authenticator=Authenticator(find_key, monotonic=sources.monotonic),
+        fingerprints=Fingerprints(keyring),
+        cursors=Cursors(keyring),
+        acceptor=Acceptor(engine, sealer, wakeups, counted),
+        finals=finals,
+        wakeups=wakeups,
+        metrics=counted,
+        health=Health(),
+        readiness=Health(),
+        new_id=sources.new_id,
+        clock=sources.clock,
+    )
+
+
+class _Lifespan:
+    """Runs the background loops while the application serves, and closes what was opened."""
+
+    def __init__(self, settings: GatewaySettings, sources: Sources, parts: Parts, metrics: Metrics) -> None:
+        self._sources = sources
+        self._parts = parts
+        self._metrics = metrics
+        self._stop = asyncio.Event()
+        given = settings.bootstrap_api_key
+        self._bootstrap = Bootstrap(
+            parts.transactions,
+            key=None if given is None else ApiKey.parse(given.get_secret_value()),
+            new_id=sources.new_id,
+            health=parts.readiness,
+        )
+
+    @contextlib.asynccontextmanager
+    async def run(self, _: FastAPI) -> AsyncIterator[None]:
+        loops = asyncio.create_task(self._loops())
+        loops.add_done_callback(self._ended)
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._parts.finals.close()
+            await asyncio.gather(loops, return_exceptions=True)
+            await self._parts.wakeups.close()
+            await self._parts.engine.dispose()
+
+    async def _loops(self) -> None:
+        await run_loops(
+            [
+                Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
+                Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
+            ],
+            stop=self._stop,
+            transient=lambda error: is_away(error) or isinstance(error, TRANSIENT),
+            health=self._parts.health,
+            jitter=self._sources.jitter,
+            metrics=self._metrics,
+            grace=0.5,  # a tick of ours only listens, or can be done again by the next gateway
+        )
+
+    def _ended(self, loops: asyncio.Task[None]) -> None:
+        if not loops.cancelled() and loops.exception() is not None:
+            self._sources.on_failure()

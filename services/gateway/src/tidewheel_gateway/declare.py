@@ -1,0 +1,86 @@
+"""What the routes say of themselves in OpenAPI."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewheel_gateway.idempotency import HEADER, LONGEST
+from tidewheel_gateway.problems import MEDIA_TYPE
+
+Extra = dict[str, Any]
+
+_WORDS: Final = {
+    400: "The request cannot be read.",
+    401: "No valid API key.",
+    404: "Nothing of the caller's is at this address.",
+    409: "The state of things does not allow it.",
+    413: "The body is too large.",
+    415: "The body is not JSON in UTF-8.",
+    422: "Fields are not as they must be; nothing was stored.",
+    500: "A fault of ours.",
+    503: "The database is away, or too much is waiting; try again.",
+}
+
+_ALWAYS: Final = (401, 500, 503)
+
+_WITH_BODY: Final = (400, 413, 415, 422)
+
+IDEMPOTENCY: Final[Extra] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Repeating a request with the same key does nothing twice and gives the same answer. Kept 48 h.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+}
+
+
+class DirectRoute(APIRoute):
+    """Calls its endpoint with the request and nothing else: the shortest way in, for the busiest calls."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself."""
+        return self.endpoint
+
+
+def router(tag: str, *, direct: bool = False) -> APIRouter:
+    """Return a router whose calls stand under a tag."""
+    return APIRouter(
+        tags=[tag],
+        route_class=DirectRoute if direct else APIRoute,
+        generate_unique_id_function=lambda route: route.name,
+    )
+
+
+def answers(*refusals: int, body: bool = False) -> dict[int | str, Extra]:
+    """Return the refusals of a call, besides those that every call has.
+
+    Args:
+        refusals: statuses.
+        body: whether the call takes a body.
+    """
+    statuses = sorted({*refusals, *_ALWAYS, *(_WITH_BODY if body else ())})
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {status: {"description": _WORDS[status], "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def takes(model: str, *, keyed: bool = False) -> Extra:
+    """Return the declaration of a body, which the route reads by itself."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+    extra: Extra = {"requestBody": {"required": True, "content": content}}
+    return {**extra, "parameters": [IDEMPOTENCY]} if keyed else extra
+
+
+def located(what: str) -> Extra:
+    """Return the headers of an answer that made something."""
+    text = {"type": "string"}
+    return {
+        "Location": {"description": f"Where the {what} is.", "schema": text},
+        "Idempotency-Replayed": {
+            "description": "`true` when this is the answer to an earlier request.",
+            "schema": text,
+        },
+    }

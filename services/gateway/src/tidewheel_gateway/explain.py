@@ -1,0 +1,139 @@
+"""Why a task is not running yet, or what became of it: each gate, who holds it, and when it lifts. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_gateway.records import ExecutorRecord, Serving, TaskRecord
+
+
+class Gate(BaseModel):
+    """One thing that a task has to pass on its way."""
+
+    gate: str
+    open: bool
+    holder: str | None = Field(description="Who opens it.")
+    until: datetime | None = Field(description="When it opens, where that is known.")
+    detail: str
+
+
+class Explanation(BaseModel):
+    """Where a task is, in a sentence, and every gate on its way."""
+
+    state: State
+    summary: str
+    gates: list[Gate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an explanation is made from."""
+
+    task: TaskRecord
+    serving: Serving
+    executor: ExecutorRecord | None
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock."""
+        return self.serving.now
+
+
+def explain(facts: Facts) -> Explanation:
+    """Explain where a task is."""
+    gates = list(_gates(facts))
+    closed = next((gate for gate in gates if not gate.open), None)
+    summary = closed.detail if closed is not None else _SUMMARIES[facts.task.state]
+    return Explanation(state=facts.task.state, summary=summary, gates=gates)
+
+
+_SUMMARIES = {
+    State.BLOCKED: "It waits for the tasks that it depends on.",
+    State.WAITING: "It is due; the scheduler is about to promote it.",
+    State.READY: "It is due; the dispatcher is about to push it.",
+    State.QUEUED: "It is in its queue's stream; an executor is about to claim it.",
+    State.RUNNING: "It is running.",
+    State.COMPLETE: "It has succeeded.",
+    State.DEAD: "It is dead.",
+    State.CANCELLED: "It was cancelled.",
+    State.EXPIRED: "It expired before it started.",
+}
+
+
+def _gates(facts: Facts) -> Iterator[Gate]:
+    task = facts.task
+    if task.state in FINAL:
+        yield _final(task)
+        return
+    yield _due(facts)
+    yield _served(facts)
+    match task.state:
+        case State.READY if task.ready_at is not None and task.ready_at > facts.now:
+            yield _closed(
+                "parked", "dispatcher", f"The dispatcher looks at it again at {_time(task.ready_at)}.", task.ready_at
+            )
+        case State.QUEUED:
+            yield _closed("stream", "executor", f"It has been in its queue's stream since {_time(task.queued_at)}.")
+        case State.RUNNING:
+            yield _running(facts)
+        case _:
+            pass
+    if task.cancel_requested_at is not None:
+        yield _open("cancel", f"A cancel was asked for at {_time(task.cancel_requested_at)}.")
+
+
+def _due(facts: Facts) -> Gate:
+    task = facts.task
+    if task.state is not State.WAITING or task.wait_until is None or task.wait_until <= facts.now:
+        return _open("run_at", f"It has been due since {_time(task.run_at)}.")
+    if task.attempt:
+        what = f"Attempt {task.attempt} did not succeed; it backs off until {_time(task.wait_until)}."
+        return _closed("backoff", "scheduler", what, task.wait_until)
+    return _closed("run_at", "scheduler", f"It is scheduled for {_time(task.wait_until)}.", task.wait_until)
+
+
+def _served(facts: Facts) -> Gate:
+    task, serving = facts.task, facts.serving
+    if task.state is State.RUNNING:
+        return _open("executor", "An executor has claimed it.")
+    if serving.serving:
+        return _open("executor", f"{serving.serving} executor(s) serve its handler on its queue.")
+    if not serving.live:
+        what = "No executor is alive. Start one."
+    elif not serving.serving_handler:
+        what = f"None of the {serving.live} executor(s) serves the handler {task.handler}. Start one that does."
+    else:
+        what = f"No executor that serves the handler {task.handler} reads the queue {task.queue}. Start one that does."
+    return _closed("executor", "operator", what)
+
+
+def _running(facts: Facts) -> Gate:
+    task, executor = facts.task, facts.executor
+    where = "an executor that is gone" if executor is None else f"{executor.hostname} (process {executor.pid})"
+    return _open(
+        "lease",
+        f"Attempt {task.attempt} runs on {where} since {_time(task.started_at)}; "
+        f"its lease ends at {_time(task.lease_until)}.",
+        task.lease_until,
+    )
+
+
+def _final(task: TaskRecord) -> Gate:
+    why = f" Reason: {task.reason}." if task.reason else ""
+    what = f"It ended `{task.state}` at {_time(task.finished_at)}.{why} It is removed at {_time(task.remove_at)}."
+    return Gate(gate="final", open=False, holder=None, until=None, detail=what)
+
+
+def _open(gate: str, detail: str, until: datetime | None = None) -> Gate:
+    return Gate(gate=gate, open=True, holder=None, until=until, detail=detail)
+
+
+def _closed(gate: str, holder: str, detail: str, until: datetime | None = None) -> Gate:
+    return Gate(gate=gate, open=False, holder=holder, until=until, detail=detail)
+
+
+def _time(instant: datetime | None) -> str:
+    return "an unknown time" if instant is None else instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

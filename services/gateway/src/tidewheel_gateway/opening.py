@@ -1,0 +1,47 @@
+"""Opens what tasks and schedules carry; what does not open is told, and spoils nothing else."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from tidewheel_common.crypto.sealed import Sealer, Unsealable
+from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
+from tidewheel_gateway.view import Opened
+
+
+def open_task(sealer: Sealer, record: TaskRecord) -> Opened:
+    """Open a task's payload, result and error."""
+    sealed = {"payload": record.payload, "result": record.result, "error": record.error}
+    return _open(sealer, sealed, tenant=record.tenant_id, task_id=record.id, schedule_id=record.schedule_id)
+
+
+def open_schedule(sealer: Sealer, record: ScheduleRecord) -> Opened:
+    """Open a schedule's payload."""
+    return _open(sealer, {"payload": record.payload}, tenant=record.tenant_id, task_id=None, schedule_id=record.id)
+
+
+def open_error(sealer: Sealer, record: AttemptRecord, *, tenant: UUID, task_id: UUID) -> str | None:
+    """Open the error of an attempt, or say why it does not open."""
+    opened = _open(sealer, {"error": record.error}, tenant=tenant, task_id=task_id, schedule_id=None)
+    text = opened.texts["error"]
+    return opened.unreadable.get("error") if text is None else text.decode(errors="replace")
+
+
+def _open(
+    sealer: Sealer,
+    sealed: Mapping[str, bytes | None],
+    *,
+    tenant: UUID,
+    task_id: UUID | None,
+    schedule_id: UUID | None,
+) -> Opened:
+    texts: dict[str, bytes | None] = {}
+    unreadable: dict[str, str] = {}
+    for field, value in sealed.items():
+        texts[field] = None
+        if value is None:
+            continue
+        try:
+            texts[field] = sealer.open(value, tenant=tenant, task_id=task_id, schedule_id=schedule_id, field=field)
+        except Unsealable as error:
+            unreadable[field] = str(error)
+    return Opened(texts=texts, unreadable=unreadable)

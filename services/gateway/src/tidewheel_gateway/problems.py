@@ -1,0 +1,148 @@
+"""Refusals: what a caller is told when a call cannot be served (RFC 9457, `application/problem+json`).
+
+Every code stands in `CATALOG` with its status and title; `type` is a URN made from the code, so that a program can tell
+refusals apart without reading sentences. No refusal repeats what the caller sent, other than the names of fields.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+MOST_FAULTS: Final = 50
+"""How many faults one refusal lists; the rest would only repeat them."""
+
+RETRY_SOON: Final = {"Retry-After": "1"}
+"""Seconds after which a call that met an overloaded or absent database is worth repeating."""
+
+CATALOG: Final[Mapping[str, tuple[int, str]]] = {
+    "invalid_json": (400, "The body is not JSON"),
+    "invalid_header": (400, "A header is not well formed"),
+    "invalid_cursor": (400, "The cursor does not fit"),
+    "incomplete_body": (400, "The body ended too early"),
+    "unauthorized": (401, "No valid API key"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "idempotency_in_flight": (409, "The same key is being processed"),
+    "not_editable": (409, "The task cannot be changed any more"),
+    "not_final": (409, "The task is not final"),
+    "already_final": (409, "The task is already final"),
+    "not_redrivable": (409, "The task cannot be redriven"),
+    "name_taken": (409, "The name is taken"),
+    "body_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+    "invalid_request": (422, "The request is not valid"),
+    "idempotency_key_reused": (422, "The key was used for another request"),
+    "internal_error": (500, "Internal error"),
+    "unavailable": (503, "The database cannot be reached"),
+    "overloaded": (503, "Too much at once"),
+}
+"""Each code with its HTTP status and its title."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with a request.
+
+    Attributes:
+        code: what kind of fault, for programs.
+        detail: a sentence.
+        pointer: the field of the body, as a JSON pointer (RFC 6901); the empty text is the whole body.
+        parameter: the query parameter, when it is one.
+    """
+
+    code: str
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """Return the fault as it stands in a problem."""
+        place = {"parameter": self.parameter} if self.parameter is not None else {"pointer": self.pointer or ""}
+        return {**place, "code": self.code, "detail": self.detail}
+
+
+class Problem(Exception):
+    """A call that is refused. Raised anywhere under a route, turned into an answer at the edge.
+
+    Args:
+        code: a key of `CATALOG`.
+        detail: a sentence: what is wrong, and what to do.
+        faults: the fields that are wrong.
+        headers: sent with the answer.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.headers = dict(headers or {})
+        self.status, self.title = CATALOG[code]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the problem without the request's id: as it stands in a batch's results."""
+        return {
+            "type": f"urn:tidewheel:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "errors": [fault.as_json() for fault in self.faults[:MOST_FAULTS]],
+        }
+
+    def response(self, request_id: str) -> Response:
+        """Return the answer to the request with this id."""
+        body = to_json({**self.as_json(), "request_id": request_id})
+        return Response(body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def not_found() -> Problem:
+    """Refuse an address that leads nowhere; the same words for a bad id, an unknown one and another tenant's."""
+    return Problem("not_found", "Nothing of yours is at this address. Check the path and the id.")
+
+
+def invalid(faults: Sequence[Fault]) -> Problem:
+    """Refuse a request for its faults."""
+    count = len(faults)
+    what = "One field is not as it" if count == 1 else f"{count} fields are not as they"
+    return Problem("invalid_request", f"{what} must be; see `errors`.", faults=faults)
+
+
+def unavailable() -> Problem:
+    """Refuse because PostgreSQL is away; what was asked for may or may not have been done."""
+    return Problem(
+        "unavailable",
+        "The database cannot be reached right now. Try again; with the same Idempotency-Key nothing is accepted twice.",
+        headers=RETRY_SOON,
+    )
+
+
+def from_status(status: int, headers: Mapping[str, str] | None) -> Problem:
+    """Turn a refusal of the framework into one of ours."""
+    match status:
+        case HTTPStatus.NOT_FOUND:
+            return not_found()
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return Problem("method_not_allowed", "This address does not know the method; see `Allow`.", headers=headers)
+        case _ if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Problem("incomplete_body", "The request cannot be read.")
+        case _:
+            return internal()
+
+
+def internal() -> Problem:
+    """Refuse because of a fault of ours."""
+    return Problem("internal_error", "Something went wrong on our side. Give the request_id when you report it.")

@@ -1,0 +1,285 @@
+"""The statements of `queries.sql`, one typed function each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.sql import load_statements
+from tidewheel_gateway.records import (
+    Acceptance,
+    Accepted,
+    AttemptRecord,
+    ExecutorRecord,
+    KeyBusy,
+    KeyRecord,
+    KeyTaken,
+    KeyUse,
+    ScheduleRecord,
+    Serving,
+    Stored,
+    Submission,
+    TaskRecord,
+)
+
+KEY_LIFETIME: Final = 48 * 3600.0
+"""Seconds that an idempotency key is kept."""
+
+EXECUTOR_STALE: Final = 15.0
+"""Seconds without a heartbeat after which an executor counts as gone."""
+
+_STATEMENTS = load_statements("tidewheel_gateway")
+
+_COLUMNS = (
+    "ids", "tenants", "handlers", "queues", "priorities", "payloads", "attempts", "timeouts", "backoffs",
+    "removal_delays", "deliveries", "tags", "traceparents", "run_ats", "delays", "expiries",
+)  # fmt: skip
+"""The arrays of `tasks_accept`, in the order of `TaskRow`."""
+
+
+async def _one(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> RowMapping | None:
+    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().one_or_none()
+
+
+async def _many(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> Sequence[RowMapping]:
+    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().all()
+
+
+async def tasks_accept(
+    connection: AsyncConnection, submissions: Sequence[Submission], *, now: datetime | None = None
+) -> list[Acceptance]:
+    """Insert the tasks of many submissions and their idempotency keys, and say for each what came of it."""
+    parameters = {**_task_arrays(submissions), **_key_arrays(submissions), "key_lifetime": KEY_LIFETIME, "now": now}
+    rows = (await connection.execute(_STATEMENTS.clause("tasks_accept"), parameters)).all()
+    accepted = Accepted(rows[0].now)
+    refused: dict[int, Acceptance] = {
+        row.place: KeyTaken() if row.locked else KeyBusy() for row in rows if row.place is not None
+    }
+    return [refused.get(place, accepted) for place in range(len(submissions))]
+
+
+def _task_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
+    rows = [row for submission in submissions for row in submission.rows]
+    places = [place for place, submission in enumerate(submissions) for _ in submission.rows]
+    return {"places": places, **dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))}
+
+
+def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
+    keyed = [(place, each, each.key) for place, each in enumerate(submissions) if each.key is not None]
+    return {
+        "key_places": [place for place, _, _ in keyed],
+        "key_tenants": [key.tenant_id for _, _, key in keyed],
+        "key_texts": [key.key for _, _, key in keyed],
+        "key_fingerprints": [key.fingerprint for _, _, key in keyed],
+        # An array of arrays must be even in PostgreSQL; the text of each array need not be.
+        "key_tasks": ["{" + ",".join(str(i) if i else "NULL" for i in each.places) + "}" for _, each, _ in keyed],
+    }
+
+
+async def idempotency_find(connection: AsyncConnection, tenant_id: UUID, key: str) -> Stored | None:
+    """Read what an idempotency key stands for."""
+    row = await _one(connection, "idempotency_find", {"tenant_id": tenant_id, "key": key})
+    if row is None:
+        return None
+    return Stored(fingerprint=row["fingerprint"], task_ids=tuple(row["task_ids"]), accepted_at=row["accepted_at"])
+
+
+async def idempotency_keep(
+    connection: AsyncConnection, use: KeyUse, *, ids: Sequence[UUID], accepted_at: datetime
+) -> Acceptance:
+    """Keep an idempotency key in the transaction of what it stands for, unless it is taken or in flight."""
+    row = await _one(
+        connection,
+        "idempotency_keep",
+        {**asdict(use), "task_ids": list(ids), "accepted_at": accepted_at, "key_lifetime": KEY_LIFETIME},
+    )
+    if row is None or not row["locked"]:
+        return KeyBusy()
+    return Accepted(accepted_at) if row["kept"] else KeyTaken()
+
+
+async def task_find(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> TaskRecord | None:
+    """Read a task of a tenant."""
+    row = await _one(connection, "task_find", {"tenant_id": tenant_id, "id": task_id})
+    return None if row is None else TaskRecord(**{**row, "state": State(row["state"])})
+
+
+async def task_state(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> State | None:
+    """Read only where a task is."""
+    row = await _one(connection, "task_state", {"tenant_id": tenant_id, "id": task_id})
+    return None if row is None else State(row["state"])
+
+
+async def task_attempts(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> list[AttemptRecord]:
+    """Read the attempt log of a task, the first attempt first."""
+    rows = await _many(connection, "task_attempts", {"tenant_id": tenant_id, "id": task_id})
+    return [AttemptRecord(**row) for row in rows]
+
+
+async def task_cancel(
+    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
+) -> State | None:
+    """Cancel a task, or ask for it when it runs; None when it is final or not there."""
+    return await _moved(connection, "task_cancel", tenant_id, task_id, now)
+
+
+async def task_redrive(
+    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
+) -> State | None:
+    """Give a task that ended badly a fresh start; None when it did not, or is not there."""
+    return await _moved(connection, "task_redrive", tenant_id, task_id, now)
+
+
+async def task_discard(
+    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
+) -> State | None:
+    """Let the reaper have a final task now; None when it is not final, or not there."""
+    return await _moved(connection, "task_discard", tenant_id, task_id, now)
+
+
+async def task_edit(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    task_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime | None = None,
+) -> State | None:
+    """Change a task that waits or is ready; None when it is in another state, or not there.
+
+    Args:
+        connection: where.
+        tenant_id: whose.
+        task_id: which.
+        changes: columns and their new values; only `timeout` and `expires_at` may become None.
+        now: instead of the database's clock.
+    """
+    kept = ("run_at", "priority", "max_attempts", "removal_delay", "tags", "timeout", "expires_at")
+    parameters = {
+        **{name: changes.get(name) for name in kept},
+        "set_timeout": "timeout" in changes,
+        "set_expires_at": "expires_at" in changes,
+        "id": task_id,
+        "tenant_id": tenant_id,
+        "now": now,
+    }
+    row = await _one(connection, "task_edit", parameters)
+    return None if row is None else State(row["state"])
+
+
+async def _moved(
+    connection: AsyncConnection, name: str, tenant_id: UUID, task_id: UUID, now: datetime | None
+) -> State | None:
+    row = await _one(connection, name, {"tenant_id": tenant_id, "id": task_id, "now": now})
+    return None if row is None else State(row["state"])
+
+
+async def executors_serving(
+    connection: AsyncConnection, handler: str, queue: str, *, now: datetime | None = None
+) -> Serving:
+    """Count who could run a task of this handler and queue."""
+    parameters = {"handler": handler, "queue": queue, "stale": EXECUTOR_STALE, "now": now}
+    rows = await _many(connection, "executors_serving", parameters)
+    return Serving(**rows[0])
+
+
+async def executor_find(connection: AsyncConnection, executor_id: UUID) -> ExecutorRecord | None:
+    """Read who an executor is."""
+    row = await _one(connection, "executor_find", {"id": executor_id})
+    return None if row is None else ExecutorRecord(**row)
+
+
+async def schedule_moment(
+    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None = None
+) -> tuple[datetime, bool]:
+    """Read the database's clock for a new schedule, and whether its name is taken already."""
+    [row] = await _many(connection, "schedule_moment", {"tenant_id": tenant_id, "name": name, "now": now})
+    return row["now"], row["taken"]
+
+
+async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+    """Keep a new schedule; False when its name is taken."""
+    return await _one(connection, "schedule_insert", asdict(record)) is not None
+
+
+async def schedule_find(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> ScheduleRecord | None:
+    """Read a schedule of a tenant."""
+    row = await _one(connection, "schedule_find", {"tenant_id": tenant_id, "id": schedule_id})
+    return None if row is None else ScheduleRecord(**row)
+
+
+async def schedule_lock(
+    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+) -> tuple[ScheduleRecord, datetime] | None:
+    """Read a schedule and the database's clock, and keep the schedule as it is until the transaction ends."""
+    row = await _one(connection, "schedule_lock", {"tenant_id": tenant_id, "id": schedule_id, "now": now})
+    if row is None:
+        return None
+    return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
+
+
+async def schedules_list(
+    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
+) -> list[ScheduleRecord]:
+    """Read a tenant's schedules, the newest first, from below an id."""
+    rows = await _many(connection, "schedules_list", {"tenant_id": tenant_id, "below": below, "count": count})
+    return [ScheduleRecord(**row) for row in rows]
+
+
+async def schedule_update(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+    """Write a schedule that was read under a lock; False when its new name is taken."""
+    try:
+        return await _one(connection, "schedule_update", asdict(record)) is not None
+    except IntegrityError:
+        return False
+
+
+async def schedule_delete(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> bool:
+    """Delete a schedule and its ledger; False when it is not there."""
+    return await _one(connection, "schedule_delete", {"tenant_id": tenant_id, "id": schedule_id}) is not None
+
+
+async def api_key_find(connection: AsyncConnection, key_id: str) -> KeyRecord | None:
+    """Read whose an API key is."""
+    row = await _one(connection, "api_key_find", {"id": key_id})
+    return None if row is None else KeyRecord(**row)
+
+
+async def bootstrap_lock(connection: AsyncConnection, turn: int) -> None:
+    """Wait for the turn to look whether the first tenant and key are there."""
+    await connection.execute(_STATEMENTS.clause("bootstrap_lock"), {"turn": turn})
+
+
+async def api_keys_exist(connection: AsyncConnection) -> bool:
+    """Tell whether any API key was ever made."""
+    return bool((await connection.execute(_STATEMENTS.clause("api_keys_exist"))).scalar_one())
+
+
+async def tenant_ensure(connection: AsyncConnection, tenant_id: UUID, name: str) -> UUID:
+    """Return a tenant by its name, made with this id where it is missing."""
+    parameters = {"id": tenant_id, "name": name}
+    kept: UUID = (await connection.execute(_STATEMENTS.clause("tenant_ensure"), parameters)).scalar_one()
+    return kept
+
+
+async def api_key_ensure(
+    connection: AsyncConnection, *, key_id: str, tenant_id: UUID, name: str, secret_hash: bytes
+) -> bytes:
+    """Keep an API key unless its public part is there, and return the hash that is kept."""
+    parameters = {"id": key_id, "tenant_id": tenant_id, "name": name, "secret_hash": secret_hash}
+    kept: bytes = (await connection.execute(_STATEMENTS.clause("api_key_ensure"), parameters)).scalar_one()
+    return kept
+
+
+async def schema_version(connection: AsyncConnection) -> str | None:
+    """Read which migration ran last; None before the first."""
+    if not (await connection.execute(_STATEMENTS.clause("schema_find"))).scalar_one():
+        return None
+    version: str | None = (await connection.execute(_STATEMENTS.clause("schema_version"))).scalar_one_or_none()
+    return version

@@ -1,0 +1,300 @@
+-- The statements of the gateway. `:now` is null in production: then the database's clock decides.
+
+-- name: tasks_accept :many
+-- transition: (new) -> ready, (new) -> waiting
+-- Insert tasks, and with them the idempotency keys that they came with; a key that is taken or in flight keeps its tasks out.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+asked AS MATERIALIZED (
+    SELECT k.place, k.tenant_id, k.key, k.fingerprint, k.task_ids,
+        -- Whoever holds the lock may have an uncommitted row; waiting for it would hold up every other submission.
+        pg_try_advisory_xact_lock(hashtextextended(CAST(k.tenant_id AS text) || ' ' || k.key, 0)) AS locked
+    FROM unnest(
+        CAST(:key_places AS integer[]), CAST(:key_tenants AS uuid[]), CAST(:key_texts AS text[]),
+        CAST(:key_fingerprints AS bytea[]), CAST(:key_tasks AS text[])
+    ) AS k (place, tenant_id, key, fingerprint, task_ids)
+),
+kept AS (
+    INSERT INTO idempotency_keys (tenant_id, key, fingerprint, task_ids, accepted_at, expires_at)
+    SELECT asked.tenant_id, asked.key, asked.fingerprint, CAST(asked.task_ids AS uuid[]), clock.now,
+        clock.now + make_interval(secs => CAST(:key_lifetime AS double precision))
+    FROM asked CROSS JOIN clock
+    WHERE asked.locked
+    ON CONFLICT (tenant_id, key) DO NOTHING
+    RETURNING tenant_id, key
+),
+refused AS MATERIALIZED (
+    SELECT asked.place, asked.locked
+    FROM asked
+    WHERE NOT EXISTS (SELECT 1 FROM kept WHERE kept.tenant_id = asked.tenant_id AND kept.key = asked.key)
+),
+fresh AS MATERIALIZED (
+    SELECT t.*, clock.now, coalesce(t.run_at, clock.now + t.delay) AS due
+    FROM unnest(
+        CAST(:places AS integer[]), CAST(:ids AS uuid[]), CAST(:tenants AS uuid[]), CAST(:handlers AS text[]),
+        CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:payloads AS bytea[]),
+        CAST(:attempts AS integer[]), CAST(:timeouts AS double precision[]), CAST(:backoffs AS text[]),
+        CAST(:removal_delays AS double precision[]), CAST(:deliveries AS text[]), CAST(:tags AS text[]),
+        CAST(:traceparents AS text[]), CAST(:run_ats AS timestamptz[]), CAST(:delays AS interval[]),
+        CAST(:expiries AS timestamptz[])
+    ) AS t (
+        place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
+        delivery, tags, traceparent, run_at, delay, expires_at
+    )
+    CROSS JOIN clock
+    WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
+),
+accepted AS (
+    INSERT INTO tasks (
+        id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
+        delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at
+    )
+    SELECT id, tenant_id, handler, queue, priority, CASE WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
+        max_attempts, timeout, CAST(backoff AS jsonb), removal_delay, delivery, string_to_array(tags, E'\x1f'),
+        -- A `run_at` in the past means now: it does not jump the line.
+        traceparent, due, expires_at, now, CASE WHEN due > now THEN due END, CASE WHEN due <= now THEN now END
+    FROM fresh
+)
+SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
+
+-- name: idempotency_find :one
+-- Read what an idempotency key stands for.
+SELECT fingerprint, task_ids, accepted_at FROM idempotency_keys WHERE tenant_id = :tenant_id AND key = :key;
+
+-- name: idempotency_keep :one
+-- Keep an idempotency key in the transaction of what it stands for, unless it is taken or in flight.
+WITH asked AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(
+        hashtextextended(CAST(CAST(:tenant_id AS uuid) AS text) || ' ' || CAST(:key AS text), 0)
+    ) AS locked
+),
+kept AS (
+    INSERT INTO idempotency_keys (tenant_id, key, fingerprint, task_ids, accepted_at, expires_at)
+    SELECT :tenant_id, :key, :fingerprint, CAST(:task_ids AS uuid[]), CAST(:accepted_at AS timestamptz),
+        CAST(:accepted_at AS timestamptz) + make_interval(secs => CAST(:key_lifetime AS double precision))
+    FROM asked
+    WHERE asked.locked
+    ON CONFLICT (tenant_id, key) DO NOTHING
+    RETURNING key
+)
+SELECT asked.locked, EXISTS (SELECT 1 FROM kept) AS kept FROM asked;
+
+-- name: task_find :one
+-- Read a task of a tenant.
+SELECT id, tenant_id, handler, queue, priority, state, payload, result, error, error_type, reason, attempt, failures,
+    lost, max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, traceparent,
+    schedule_id, nominal_at, run_at, expires_at, created_at, started_at, finished_at, cancel_requested_at,
+    executor_id, wait_until, ready_at, queued_at, lease_until, remove_at
+FROM tasks
+WHERE id = :id AND tenant_id = :tenant_id;
+
+-- name: task_state :one
+-- Read only where a task is.
+SELECT state FROM tasks WHERE id = :id AND tenant_id = :tenant_id;
+
+-- name: task_attempts :many
+-- Read the attempt log of a task, the first attempt first.
+SELECT attempt, executor_id, state, started_at, finished_at, error, error_type
+FROM attempts
+WHERE task_id = :id AND tenant_id = :tenant_id
+ORDER BY attempt;
+
+-- name: task_cancel :one
+-- transition: blocked -> cancelled, waiting -> cancelled, ready -> cancelled, queued -> cancelled
+-- Cancel a task that does not run; ask the executor to cancel one that does.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+UPDATE tasks SET
+    state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
+    reason = CASE WHEN state = 'running' THEN reason ELSE 'cancelled' END,
+    cancel_requested_at = coalesce(cancel_requested_at, clock.now),
+    finished_at = CASE WHEN state = 'running' THEN finished_at ELSE clock.now END,
+    remove_at = CASE WHEN state = 'running' THEN NULL ELSE clock.now + make_interval(secs => removal_delay) END,
+    wait_until = NULL,
+    ready_at = NULL,
+    queued_at = CASE WHEN state = 'running' THEN queued_at END
+FROM clock
+WHERE id = :id AND tenant_id = :tenant_id AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
+RETURNING state;
+
+-- name: task_redrive :one
+-- transition: dead -> ready, cancelled -> ready, expired -> ready
+-- Give a task that ended badly a fresh start; its attempts go on counting, as they fence.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+UPDATE tasks SET
+    state = 'ready',
+    ready_at = clock.now,
+    run_at = least(run_at, clock.now),
+    expires_at = CASE WHEN expires_at > clock.now THEN expires_at END,
+    failures = 0,
+    lost = 0,
+    error = NULL,
+    error_type = NULL,
+    reason = NULL,
+    started_at = NULL,
+    finished_at = NULL,
+    remove_at = NULL,
+    cancel_requested_at = NULL,
+    executor_id = NULL
+FROM clock
+WHERE id = :id AND tenant_id = :tenant_id AND state IN ('dead', 'cancelled', 'expired')
+RETURNING state;
+
+-- name: task_edit :one
+-- transition: waiting -> ready, ready -> waiting
+-- Change a task that is not in Redis yet; a new `run_at` may move it between waiting and ready.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now, CAST(:run_at AS timestamptz) AS run_at
+)
+UPDATE tasks SET
+    priority = coalesce(CAST(:priority AS smallint), priority),
+    max_attempts = coalesce(CAST(:max_attempts AS integer), max_attempts),
+    removal_delay = coalesce(CAST(:removal_delay AS double precision), removal_delay),
+    tags = coalesce(CAST(:tags AS text[]), tags),
+    timeout = CASE WHEN CAST(:set_timeout AS boolean) THEN CAST(:timeout AS double precision) ELSE timeout END,
+    expires_at = CASE WHEN CAST(:set_expires_at AS boolean) THEN CAST(:expires_at AS timestamptz) ELSE expires_at END,
+    run_at = coalesce(clock.run_at, tasks.run_at),
+    state = CASE
+        WHEN clock.run_at IS NULL THEN state
+        WHEN clock.run_at > clock.now THEN 'waiting'
+        ELSE 'ready'
+    END,
+    wait_until = CASE
+        WHEN clock.run_at IS NULL THEN wait_until
+        WHEN clock.run_at > clock.now THEN clock.run_at
+    END,
+    ready_at = CASE
+        WHEN clock.run_at IS NULL THEN ready_at
+        WHEN clock.run_at <= clock.now THEN coalesce(ready_at, clock.now)
+    END
+FROM clock
+WHERE id = :id AND tenant_id = :tenant_id AND state IN ('waiting', 'ready')
+RETURNING state;
+
+-- name: task_discard :one
+-- Let the reaper have a final task now.
+UPDATE tasks SET remove_at = coalesce(CAST(:now AS timestamptz), clock_timestamp())
+WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'cancelled', 'expired')
+RETURNING state;
+
+-- name: executors_serving :one
+-- Count the live executors, those that serve a handler, and those that serve it on a queue; and say as of when.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT clock.now, count(e.id) AS live,
+    count(*) FILTER (WHERE :handler = ANY (e.handlers)) AS serving_handler,
+    count(*) FILTER (WHERE :handler = ANY (e.handlers) AND (:queue = ANY (e.queues) OR '*' = ANY (e.queues))) AS serving
+FROM clock
+LEFT JOIN executors AS e ON e.heartbeat_at > clock.now - make_interval(secs => CAST(:stale AS double precision))
+GROUP BY clock.now;
+
+-- name: executor_find :one
+-- Read who an executor is and when it was last heard of.
+SELECT id, hostname, pid, heartbeat_at FROM executors WHERE id = :id;
+
+-- name: schedule_moment :one
+-- Read the database's clock for a new schedule, and whether its name is taken already.
+SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
+    EXISTS (SELECT 1 FROM schedules WHERE tenant_id = :tenant_id AND name = :name) AS taken;
+
+-- name: schedule_insert :one
+-- Keep a new schedule, unless its name is taken.
+INSERT INTO schedules (
+    id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, timeout, backoff,
+    removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at
+)
+VALUES (
+    :id, :tenant_id, :name, :handler, :queue, :priority, :payload, :every, :cron, :timezone, :max_attempts, :timeout,
+    CAST(CAST(:backoff AS text) AS jsonb), :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at,
+    :created_at
+)
+ON CONFLICT (tenant_id, name) DO NOTHING
+RETURNING id;
+
+-- name: schedule_find :one
+-- Read a schedule of a tenant.
+SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, timeout,
+    CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, starts_at, next_run_at, last_run_at, paused_at,
+    created_at, updated_at
+FROM schedules
+WHERE id = :id AND tenant_id = :tenant_id;
+
+-- name: schedule_lock :one
+-- Read a schedule of a tenant and the clock, and keep it as it is until the transaction ends.
+SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, timeout,
+    CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, starts_at, next_run_at, last_run_at, paused_at,
+    created_at, updated_at, coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+FROM schedules
+WHERE id = :id AND tenant_id = :tenant_id
+FOR UPDATE;
+
+-- name: schedules_list :many
+-- Read a tenant's schedules, the newest first, from below an id.
+SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, timeout,
+    CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, starts_at, next_run_at, last_run_at, paused_at,
+    created_at, updated_at
+FROM schedules
+WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
+ORDER BY id DESC
+LIMIT :count;
+
+-- name: schedule_update :one
+-- Write a schedule that was read under a lock, unless its new name is taken.
+UPDATE schedules SET
+    name = :name, handler = :handler, queue = :queue, priority = :priority, payload = :payload, every = :every,
+    cron = :cron, timezone = :timezone, max_attempts = :max_attempts, timeout = :timeout,
+    backoff = CAST(CAST(:backoff AS text) AS jsonb), removal_delay = :removal_delay, delivery = :delivery,
+    tags = :tags, starts_at = :starts_at, next_run_at = :next_run_at, paused_at = :paused_at,
+    updated_at = :updated_at
+WHERE id = :id AND tenant_id = :tenant_id
+RETURNING id;
+
+-- name: schedule_delete :one
+-- Delete a schedule and its ledger; the tasks that it fired go on.
+WITH gone AS (
+    DELETE FROM schedules WHERE id = :id AND tenant_id = :tenant_id RETURNING id
+),
+ledger AS (
+    DELETE FROM fires USING gone WHERE fires.schedule_id = gone.id
+)
+SELECT id FROM gone;
+
+-- name: api_key_find :one
+-- Read whose an API key is, by its public part.
+SELECT tenant_id, secret_hash FROM api_keys WHERE id = :id AND revoked_at IS NULL;
+
+-- name: bootstrap_lock :exec
+-- Let one gateway at a time look whether the first tenant and key are there.
+SELECT pg_advisory_xact_lock(:turn);
+
+-- name: api_keys_exist :one
+-- Tell whether any API key was ever made.
+SELECT EXISTS (SELECT 1 FROM api_keys) AS exist;
+
+-- name: tenant_ensure :one
+-- Return a tenant by its name, made where it is missing.
+WITH made AS (
+    INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING RETURNING id
+)
+SELECT id FROM made UNION ALL SELECT id FROM tenants WHERE name = :name LIMIT 1;
+
+-- name: api_key_ensure :one
+-- Keep an API key unless its public part is there, and return the hash that is kept.
+WITH made AS (
+    INSERT INTO api_keys (id, tenant_id, name, secret_hash) VALUES (:id, :tenant_id, :name, :secret_hash)
+    ON CONFLICT (id) DO NOTHING RETURNING secret_hash
+)
+SELECT secret_hash FROM made UNION ALL SELECT secret_hash FROM api_keys WHERE id = :id LIMIT 1;
+
+-- name: schema_find :one
+-- Tell whether the database was ever migrated.
+SELECT to_regclass('alembic_version') IS NOT NULL AS migrated;
+
+-- name: schema_version :one
+-- Read which migration ran last.
+SELECT version_num FROM alembic_version;

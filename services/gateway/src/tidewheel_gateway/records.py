@@ -1,0 +1,192 @@
+"""Rows as the gateway reads and writes them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from tidewheel_common.core.lifecycle import State
+
+
+class TaskRow(NamedTuple):
+    """A task to be inserted. A plain tuple, because a flight of them is turned into one array per column."""
+
+    id: UUID
+    tenant_id: UUID
+    handler: str
+    queue: str
+    priority: int
+    payload: bytes
+    max_attempts: int
+    timeout: float | None
+    backoff: str | None
+    removal_delay: float
+    delivery: str
+    tags: str
+    traceparent: str | None
+    run_at: datetime | None
+    delay: timedelta
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """An idempotency key and the request that it came with."""
+
+    tenant_id: UUID
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Tasks that are accepted together or not at all.
+
+    Attributes:
+        rows: the tasks.
+        key: the idempotency key that they came with.
+        places: for each item of the request the id of its task, or None where the item was refused; kept with the key.
+    """
+
+    rows: tuple[TaskRow, ...]
+    key: KeyUse | None = None
+    places: tuple[UUID | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The tasks are committed; `at` is when, by the database's clock."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTaken:
+    """Another request has committed under this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBusy:
+    """Another request is being processed under this key."""
+
+
+Acceptance = Accepted | KeyTaken | KeyBusy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What an idempotency key stands for."""
+
+    fingerprint: bytes
+    task_ids: tuple[UUID | None, ...]
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """A task as it is stored; payload, result and error are sealed, `backoff` is JSON text."""
+
+    id: UUID
+    tenant_id: UUID
+    handler: str
+    queue: str
+    priority: int
+    state: State
+    payload: bytes
+    result: bytes | None
+    error: bytes | None
+    error_type: str | None
+    reason: str | None
+    attempt: int
+    failures: int
+    lost: int
+    max_attempts: int
+    timeout: float | None
+    backoff: str | None
+    removal_delay: float
+    delivery: str
+    tags: list[str]
+    traceparent: str | None
+    schedule_id: UUID | None
+    nominal_at: datetime | None
+    run_at: datetime
+    expires_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    executor_id: UUID | None
+    wait_until: datetime | None
+    ready_at: datetime | None
+    queued_at: datetime | None
+    lease_until: datetime | None
+    remove_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt of a task; its error is sealed."""
+
+    attempt: int
+    executor_id: UUID | None
+    state: str
+    started_at: datetime | None
+    finished_at: datetime
+    error: bytes | None
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRecord:
+    """A recurring schedule as it is stored; the payload is sealed, `backoff` is JSON text."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+    handler: str
+    queue: str
+    priority: int
+    payload: bytes
+    every: float | None
+    cron: str | None
+    timezone: str
+    max_attempts: int
+    timeout: float | None
+    backoff: str | None
+    removal_delay: float
+    delivery: str
+    tags: list[str]
+    starts_at: datetime
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+    paused_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorRecord:
+    """An executor and when it was last heard of."""
+
+    id: UUID
+    hostname: str
+    pid: int
+    heartbeat_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How many executors live, serve a handler, and serve it on a certain queue; as of `now`, the database's clock."""
+
+    now: datetime
+    live: int
+    serving_handler: int
+    serving: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """Whose an API key is, and the SHA-256 of its secret."""
+
+    tenant_id: UUID
+    secret_hash: bytes

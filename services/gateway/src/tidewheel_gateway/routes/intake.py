@@ -1,0 +1,179 @@
+"""`POST /v1/tasks` and `POST /v1/tasks:batch`: what is answered with 201 is committed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewheel_common.process.tracing import current_traceparent, span_from
+from tidewheel_gateway import declare, view
+from tidewheel_gateway.auth import Tenant
+from tidewheel_gateway.body import may_hold_nul, read_json
+from tidewheel_gateway.idempotency import REPLAYED, check, read_key
+from tidewheel_gateway.parts import Parts, parts_of, tenant_of
+from tidewheel_gateway.problems import Fault, invalid
+from tidewheel_gateway.records import Accepted, KeyUse, Stored, Submission
+from tidewheel_gateway.submit import BatchSubmission, Candidate, read_candidate, untimely
+from tidewheel_gateway.validation import validate
+
+router = declare.router("tasks", direct=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """A call that submits, and whose it is."""
+
+    parts: Parts
+    tenant: Tenant
+    method: str
+    path: str
+    body: bytes
+    document: Any
+    key: str | None
+    traceparent: str | None
+
+    @property
+    def use(self) -> KeyUse | None:
+        if self.key is None:
+            return None
+        fingerprint = self.parts.fingerprints.of(self.method, self.path, self.body)
+        return KeyUse(tenant_id=self.tenant, key=self.key, fingerprint=fingerprint)
+
+    def checked(self, stored: Stored) -> Stored:
+        """Return what the key stands for, if it came with this very request."""
+        return check(stored, self.parts.fingerprints.match(stored.fingerprint, self.method, self.path, self.body))
+
+    async def replay(self) -> Stored | None:
+        """Return what the key stands for already."""
+        stored = None if self.key is None else await self.parts.acceptor.find(self.tenant, self.key)
+        return None if stored is None else self.checked(stored)
+
+    async def accept(self, candidates: list[Candidate | None]) -> tuple[Accepted | Stored, tuple[UUID | None, ...]]:
+        """Commit the candidates under new ids; None keeps the place of an item that was refused."""
+        ids = tuple(None if candidate is None else self.parts.new_id() for candidate in candidates)
+        with span_from(self.traceparent, "tidewheel.accept", tasks=len(ids)):
+            traceparent = current_traceparent()
+            row = self.parts.acceptor.row
+            rows = tuple(
+                row(self.tenant, task_id, candidate, traceparent)
+                for task_id, candidate in zip(ids, candidates, strict=True)
+                if task_id is not None and candidate is not None
+            )
+            outcome = await self.parts.acceptor.accept(Submission(rows=rows, key=self.use, places=ids))
+        return (outcome if isinstance(outcome, Accepted) else self.checked(outcome)), ids
+
+
+async def _read_call(request: Request) -> _Call:
+    key = read_key(request.headers)
+    body, document = await read_json(request)
+    return _Call(
+        parts=parts_of(request),
+        tenant=tenant_of(request),
+        method=request.method,
+        path=request.scope["path"],
+        body=body,
+        document=document,
+        key=key,
+        traceparent=request.headers.get("traceparent"),
+    )
+
+
+@router.post(
+    "/v1/tasks",
+    status_code=201,
+    response_class=Response,
+    openapi_extra=declare.takes("TaskSubmission", keyed=True),
+    responses={
+        201: {"model": view.Task, "description": "The task is accepted.", "headers": declare.located("task")},
+        **declare.answers(409, body=True),
+    },
+)
+async def submit_task(request: Request) -> Response:
+    """Accept one task.
+
+    The answer is given after the commit: from then on the task ends in exactly one final state.
+    """
+    call = await _read_call(request)
+    candidate = read_candidate(call.document, nul=may_hold_nul(call.body))
+    if isinstance(candidate, list):
+        raise invalid(candidate)
+    faults = untimely(candidate, call.parts.clock())
+    if not faults:
+        outcome, ids = await call.accept([candidate])
+        if isinstance(outcome, Accepted):
+            return _created(candidate, ids[0], outcome.at, replayed=False)
+        stored: Stored | None = outcome
+    else:
+        stored = await call.replay()  # it was in time when it first came
+    if stored is None:
+        raise invalid(faults)
+    return _created(candidate, stored.task_ids[0], stored.accepted_at, replayed=True)
+
+
+def _created(candidate: Candidate, task_id: UUID | None, accepted_at: datetime, *, replayed: bool) -> Response:
+    identity = task_id or UUID(int=0)
+    headers = {"Location": f"/v1/tasks/{identity}", **(REPLAYED if replayed else {})}
+    body = view.new_task(candidate, identity, accepted_at)
+    return Response(body, status_code=201, headers=headers, media_type=view.JSON)
+
+
+@router.post(
+    "/v1/tasks:batch",
+    status_code=201,
+    response_class=Response,
+    openapi_extra=declare.takes("BatchSubmission", keyed=True),
+    responses={
+        201: {"model": view.BatchResult, "description": "What became of each item, in the order of the request."},
+        **declare.answers(409, body=True),
+    },
+)
+async def submit_tasks(request: Request) -> Response:
+    """Accept up to 1,000 tasks. Each item stands alone: bad ones are refused, the good ones are committed together."""
+    call = await _read_call(request)
+    nul = may_hold_nul(call.body)
+    # Texts are looked through item by item, so that a NUL in one does not refuse the others.
+    batch = validate(BatchSubmission, call.document, nul=False)
+    if isinstance(batch, list):
+        raise invalid(batch)
+    items = [read_candidate(each, pointer=f"/tasks/{i}", nul=nul) for i, each in enumerate(batch.tasks)]
+    judged = _judge(items, call.parts.clock())
+    candidates = [None if isinstance(item, list) else item for item in judged]
+    if any(candidate is not None for candidate in candidates):
+        outcome, ids = await call.accept(candidates)
+        if isinstance(outcome, Accepted):
+            return _results(judged, ids, replayed=False)
+        stored: Stored | None = outcome
+    else:
+        stored = await call.replay()
+    if stored is None:
+        return _results(judged, (None,) * len(judged), replayed=False)
+    return _results(_judge(items, stored.accepted_at), stored.task_ids, replayed=True)
+
+
+_Item = Candidate | list[Fault]
+
+
+def _judge(items: list[_Item], now: datetime) -> list[_Item]:
+    return [
+        item if isinstance(item, list) else untimely(item, now, pointer=f"/tasks/{place}") or item
+        for place, item in enumerate(items)
+    ]
+
+
+def _results(items: list[_Item], ids: tuple[UUID | None, ...], *, replayed: bool) -> Response:
+    results = [
+        {"id": task_id} if task_id is not None else {"error": _refusal(item, place)}
+        for place, (item, task_id) in enumerate(zip(items, ids, strict=True))
+    ]
+    headers = REPLAYED if replayed else None
+    return Response(to_json({"results": results}), status_code=201, headers=headers, media_type=view.JSON)
+
+
+def _refusal(item: _Item, place: int) -> dict[str, Any]:
+    # Only a replay can meet an item that was refused for its times and looks right by the time of the commit.
+    late = Fault(code="untimely", pointer=f"/tasks/{place}", detail="Its times did not fit when it was submitted.")
+    return invalid(item if isinstance(item, list) else [late]).as_json()

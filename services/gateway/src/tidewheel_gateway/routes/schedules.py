@@ -1,0 +1,233 @@
+"""Calls on recurring schedules."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewheel_common.crypto.sealed import Subject
+from tidewheel_gateway import declare, queries, view
+from tidewheel_gateway.auth import Tenant
+from tidewheel_gateway.body import may_hold_nul, read_json
+from tidewheel_gateway.idempotency import REPLAYED, busy, check, read_key
+from tidewheel_gateway.opening import open_schedule
+from tidewheel_gateway.parts import Parts, parts_of, tenant_of
+from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
+from tidewheel_gateway.records import KeyBusy, KeyTaken, KeyUse, ScheduleRecord, Stored
+from tidewheel_gateway.schedule import (
+    CLEARABLE,
+    SchedulePatch,
+    ScheduleSubmission,
+    changed_record,
+    new_record,
+    paused_record,
+    resumed_record,
+)
+from tidewheel_gateway.validation import encode_payload, given, validate
+
+_LIST: Final = b"schedules"
+
+router = declare.router("schedules")
+
+Change = Callable[[ScheduleRecord, datetime], ScheduleRecord | list[Fault]]
+
+
+class PageQuery(BaseModel):
+    """Which page of a list."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
+
+
+@router.post(
+    "/v1/schedules",
+    status_code=201,
+    response_class=Response,
+    openapi_extra=declare.takes("ScheduleSubmission", keyed=True),
+    responses={
+        201: {"model": view.Schedule, "description": "It is kept.", "headers": declare.located("schedule")},
+        **declare.answers(409, body=True),
+    },
+)
+async def create_schedule(request: Request) -> Response:
+    """Keep a recurring schedule. Its first time is the next one after now."""
+    parts, tenant = parts_of(request), tenant_of(request)
+    key = read_key(request.headers)
+    body, document = await read_json(request)
+    spec = validate(ScheduleSubmission, document, nul=may_hold_nul(body))
+    payload = spec if isinstance(spec, list) else encode_payload(spec.payload)
+    if isinstance(spec, list) or isinstance(payload, list):
+        raise invalid(payload if isinstance(payload, list) else [])
+
+    def make(schedule_id: UUID, now: datetime) -> ScheduleRecord:
+        sealed = _seal(parts, tenant, schedule_id, payload)
+        return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
+
+    async with parts.transactions.begin() as connection:
+        now, taken = await queries.schedule_moment(connection, tenant, spec.name)
+        if taken and key is None:  # with a key, it may be taken by this very request
+            raise _name_taken()
+        record = make(parts.new_id(), now)
+        stored = None if key is None else await _keep(connection, request, body, key, record)
+        if stored is None and not await queries.schedule_insert(connection, record):
+            raise _name_taken()
+    if stored is not None:
+        record = make(stored.task_ids[0] or record.id, stored.accepted_at)
+    else:
+        parts.wakeups.scheduler.wake()
+    headers = {"Location": f"/v1/schedules/{record.id}", **(REPLAYED if stored is not None else {})}
+    return _answer(parts, record, status=201, headers=headers)
+
+
+async def _keep(
+    connection: AsyncConnection, request: Request, body: bytes, key: str, record: ScheduleRecord
+) -> Stored | None:
+    """Keep the idempotency key for a new schedule; return what it stands for when it was used before."""
+    fingerprints, path = parts_of(request).fingerprints, request.scope["path"]
+    use = KeyUse(tenant_id=record.tenant_id, key=key, fingerprint=fingerprints.of(request.method, path, body))
+    outcome = await queries.idempotency_keep(connection, use, ids=[record.id], accepted_at=record.created_at)
+    match outcome:
+        case KeyBusy():
+            raise busy()
+        case KeyTaken():
+            stored = await queries.idempotency_find(connection, record.tenant_id, key)
+            if stored is None:
+                raise busy()
+            return check(stored, fingerprints.match(stored.fingerprint, request.method, path, body))
+        case _:
+            return None
+
+
+@router.get(
+    "/v1/schedules",
+    response_class=Response,
+    responses={200: {"model": view.SchedulePage, "description": "One page."}, **declare.answers(400, 422)},
+)
+async def list_schedules(request: Request, wanted: Annotated[PageQuery, Query()]) -> Response:
+    """List schedules, the newest first."""
+    parts, tenant = parts_of(request), tenant_of(request)
+    scope = tenant.bytes + _LIST
+    below = None if wanted.cursor is None else parts.cursors.read(wanted.cursor, scope)
+    async with parts.engine.connect() as connection:
+        records = await queries.schedules_list(connection, tenant, below=below, count=wanted.limit + 1)
+    shown = records[: wanted.limit]
+    following = parts.cursors.write(shown[-1].id, scope) if len(records) > wanted.limit else None
+    return Response(view.page([view.schedule_summary(each) for each in shown], following), media_type=view.JSON)
+
+
+@router.get(
+    "/v1/schedules/{schedule_id:uuid}",
+    response_class=Response,
+    responses={200: {"model": view.Schedule, "description": "The schedule."}, **declare.answers(404)},
+)
+async def get_schedule(request: Request, schedule_id: UUID) -> Response:
+    """Read a schedule with its payload."""
+    parts = parts_of(request)
+    async with parts.engine.connect() as connection:
+        record = await queries.schedule_find(connection, tenant_of(request), schedule_id)
+    if record is None:
+        raise not_found()
+    return _answer(parts, record)
+
+
+@router.patch(
+    "/v1/schedules/{schedule_id:uuid}",
+    response_class=Response,
+    openapi_extra=declare.takes("SchedulePatch"),
+    responses={
+        200: {"model": view.Schedule, "description": "The schedule as it is now."},
+        **declare.answers(404, 409, body=True),
+    },
+)
+async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
+    """Change a schedule. Setting one of `every` and `cron` clears the other; tasks that it fired stay as they are."""
+    parts, tenant = parts_of(request), tenant_of(request)
+    body, document = await read_json(request)
+    patch = validate(SchedulePatch, document, nul=may_hold_nul(body))
+    changes = patch if isinstance(patch, list) else given(patch, clearable=CLEARABLE)
+    if isinstance(changes, list):
+        raise invalid(changes)
+    payload = encode_payload(changes["payload"]) if "payload" in changes else None
+    if isinstance(payload, list):
+        raise invalid(payload)
+    sealed = None if payload is None else _seal(parts, tenant, schedule_id, payload)
+    return await _change(
+        request, schedule_id, lambda record, now: changed_record(record, changes, sealed=sealed, now=now)
+    )
+
+
+@router.post(
+    "/v1/schedules/{schedule_id:uuid}:pause",
+    response_class=Response,
+    responses={200: {"model": view.Schedule, "description": "It fires no more."}, **declare.answers(404)},
+)
+async def pause_schedule(request: Request, schedule_id: UUID) -> Response:
+    """Stop a schedule from firing, until it is resumed."""
+    return await _change(request, schedule_id, lambda record, now: paused_record(record, now=now))
+
+
+@router.post(
+    "/v1/schedules/{schedule_id:uuid}:resume",
+    response_class=Response,
+    responses={200: {"model": view.Schedule, "description": "It fires again."}, **declare.answers(404, 409, 422)},
+)
+async def resume_schedule(request: Request, schedule_id: UUID) -> Response:
+    """Let a schedule fire again, from its next time on; what it missed stays missed."""
+    return await _change(request, schedule_id, lambda record, now: resumed_record(record, now=now))
+
+
+async def _change(request: Request, schedule_id: UUID, change: Change) -> Response:
+    parts = parts_of(request)
+    async with parts.transactions.begin() as connection:
+        found = await queries.schedule_lock(connection, tenant_of(request), schedule_id)
+        if found is None:
+            raise not_found()
+        record, now = found
+        changed = _sound(change(record, now))
+        if changed != record and not await queries.schedule_update(connection, changed):
+            raise _name_taken()
+    parts.wakeups.scheduler.wake()
+    return _answer(parts, changed)
+
+
+@router.delete(
+    "/v1/schedules/{schedule_id:uuid}",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "It is gone."}, **declare.answers(404)},
+)
+async def delete_schedule(request: Request, schedule_id: UUID) -> Response:
+    """Delete a schedule. Tasks that it fired go on."""
+    async with parts_of(request).engine.connect() as connection:
+        if not await queries.schedule_delete(connection, tenant_of(request), schedule_id):
+            raise not_found()
+    return Response(status_code=204)
+
+
+def _seal(parts: Parts, tenant: Tenant, schedule_id: UUID, payload: bytes) -> bytes:
+    return parts.sealer.seal(payload, tenant=tenant, subject=Subject.schedule(schedule_id), field="payload")
+
+
+def _sound(outcome: ScheduleRecord | list[Fault]) -> ScheduleRecord:
+    if isinstance(outcome, list):
+        raise invalid(outcome)
+    return outcome
+
+
+def _name_taken() -> Problem:
+    return Problem("name_taken", "Another schedule has this name. Take another one, or change that schedule.")
+
+
+def _answer(
+    parts: Parts, record: ScheduleRecord, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    body = view.schedule(record, open_schedule(parts.sealer, record))
+    return Response(body, status_code=status, headers=headers, media_type=view.JSON)

@@ -1,0 +1,127 @@
+"""A task as it is submitted, and what is checked of it before anything is stored."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ConfigDict, Field
+
+from tidewheel_gateway.examples import FULL_TASK, SMALLEST_TASK
+from tidewheel_gateway.fields import (
+    TEN_YEARS,
+    Attempts,
+    Backoff,
+    CancelYet,
+    DeliveryWord,
+    Duration,
+    EmptyYet,
+    Handler,
+    Instant,
+    NoneYet,
+    Payload,
+    PriorityWord,
+    Queue,
+    Strict,
+    Tags,
+    Timeout,
+)
+from tidewheel_gateway.problems import Fault
+from tidewheel_gateway.validation import encode_payload, validate
+
+MOST_TASKS: Final = 1000
+"""How many tasks one batch may bring."""
+
+_HORIZON = timedelta(seconds=TEN_YEARS)
+
+
+class TaskSubmission(Strict):
+    """A task to be accepted; only `handler` is required. Durations are seconds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SMALLEST_TASK, FULL_TASK]})
+
+    handler: Handler = Field(description="The name of the Celery task that runs it.")
+    payload: Payload = Field(default_factory=dict)
+    queue: Queue = "default"
+    priority: PriorityWord = "medium"
+    run_at: Instant | None = Field(None, description="Not before this time; one in the past means now.")
+    delay: Duration | None = Field(None, description="Not before so many seconds from now; not with `run_at`.")
+    expires_at: Instant | None = Field(None, description="Ends `expired` when it has not started by then.")
+    timeout: Timeout | None = Field(None, description="What one attempt may take; null is the executor's default.")
+    max_attempts: Attempts = 5
+    backoff: Backoff | None = None
+    removal_delay: Duration = Field(86400.0, description="How long it stays readable once it is final.")
+    delivery: DeliveryWord = "at_least_once"
+    tags: Tags = ()
+    depends_on: EmptyYet = Field(default_factory=list)
+    on_parent_failure: CancelYet = "cancel"
+    concurrency_key: NoneYet = None
+    unique_key: NoneYet = None
+    notify: EmptyYet = Field(default_factory=list)
+
+
+class BatchSubmission(Strict):
+    """Up to 1,000 tasks; each is accepted or refused on its own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tasks": [SMALLEST_TASK, FULL_TASK]}]})
+
+    # Each task is held against its model on its own, so that a bad one does not spoil its neighbours.
+    tasks: list[Any] = Field(
+        min_length=1,
+        max_length=MOST_TASKS,
+        json_schema_extra={"items": {"$ref": "#/components/schemas/TaskSubmission"}},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A submission that is well formed, with its payload as compact JSON."""
+
+    spec: TaskSubmission
+    payload: bytes
+
+    @property
+    def delay(self) -> timedelta:
+        """The delay in whole microseconds, as PostgreSQL keeps time; zero when none is asked for."""
+        return timedelta(seconds=self.spec.delay or 0.0)
+
+    def due(self, now: datetime) -> datetime:
+        """Return when it is due, if it is accepted now."""
+        return self.spec.run_at or now + self.delay
+
+
+def read_candidate(document: object, *, pointer: str = "", nul: bool) -> Candidate | list[Fault]:
+    """Return a submission that is well formed, or what is wrong with it; nothing here depends on the time.
+
+    Args:
+        document: as it was parsed.
+        pointer: where in the body it stands.
+        nul: whether the body may hold NUL characters.
+    """
+    spec = validate(TaskSubmission, document, pointer=pointer, nul=nul)
+    if isinstance(spec, list):
+        return spec
+    if spec.run_at is not None and spec.delay is not None:
+        detail = "Give either `run_at` or `delay`, not both."
+        return [Fault(code="run_at_and_delay", pointer=f"{pointer}/delay", detail=detail)]
+    payload = encode_payload(spec.payload, pointer=pointer)
+    return payload if isinstance(payload, list) else Candidate(spec, payload)
+
+
+def untimely(candidate: Candidate, now: datetime, *, pointer: str = "") -> list[Fault]:
+    """Return what is wrong with a submission's times at a moment."""
+    return untimely_times(candidate.spec.run_at, candidate.due(now), candidate.spec.expires_at, now, pointer=pointer)
+
+
+def untimely_times(
+    run_at: datetime | None, due: datetime, expires_at: datetime | None, now: datetime, *, pointer: str = ""
+) -> list[Fault]:
+    """Return what is wrong with the times of a task: too far away, or over before it begins."""
+    faults = []
+    for name, instant in (("run_at", run_at), ("expires_at", expires_at)):
+        if instant is not None and abs(instant - now) > _HORIZON:
+            detail = "The time is more than ten years away."
+            faults.append(Fault(code="beyond_horizon", pointer=f"{pointer}/{name}", detail=detail))
+    if expires_at is not None and expires_at <= max(due, now) and not faults:
+        detail = "It would expire before it could run; `expires_at` must come after `run_at` and after now."
+        faults.append(Fault(code="expires_too_early", pointer=f"{pointer}/expires_at", detail=detail))
+    return faults

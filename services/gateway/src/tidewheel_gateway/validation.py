@@ -1,0 +1,80 @@
+"""Holds a document against its model, and says in sentences which fields are wrong."""
+
+import json
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tidewheel_gateway.body import escape, nul_faults
+from tidewheel_gateway.problems import MOST_FAULTS, Fault, Problem
+
+LARGEST_PAYLOAD: Final = 256 * 1024
+"""Bytes of compact JSON."""
+
+_PLAINER: Final = {
+    "missing": "This field is required.",
+    "extra_forbidden": "There is no such field.",
+    "dict_type": "It must be a JSON object.",
+    "model_type": "It must be a JSON object.",
+    "tuple_type": "It must be a list.",
+    "list_type": "It must be a list.",
+}
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], document: object, *, pointer: str = "", nul: bool) -> Model | list[Fault]:
+    """Return the document as its model, or what is wrong with it.
+
+    Args:
+        model: what it must be.
+        document: as it was parsed.
+        pointer: where in the body it stands.
+        nul: whether the body may hold NUL characters.
+    """
+    if nul and (faults := nul_faults(document, pointer)):
+        return faults
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        return [_fault(detail, pointer) for detail in details[:MOST_FAULTS]]
+
+
+def encode_payload(payload: dict[str, Any], *, pointer: str = "") -> bytes | list[Fault]:
+    """Return a payload as compact JSON, or the fault of one that is too large.
+
+    Raises:
+        Problem: a number in it has no JSON form (`1e400`); strictly, the body was not JSON.
+    """
+    try:
+        encoded = _ENCODER.encode(payload).encode()
+    except ValueError:
+        raise Problem("invalid_json", "A number in the payload is too large to be read back.") from None
+    if len(encoded) <= LARGEST_PAYLOAD:
+        return encoded
+    detail = f"The payload has {len(encoded)} bytes as JSON; at most {LARGEST_PAYLOAD} are taken."
+    return [Fault(code="payload_too_large", pointer=f"{pointer}/payload", detail=detail)]
+
+
+def sentence(detail: ErrorDetails) -> str:
+    """Return what pydantic has to say, as a sentence."""
+    return _PLAINER.get(detail["type"]) or f"{detail['msg'].rstrip('.')}."
+
+
+def _fault(detail: ErrorDetails, pointer: str) -> Fault:
+    place = "".join(f"/{escape(str(part))}" for part in detail["loc"])
+    return Fault(code=detail["type"], pointer=f"{pointer}{place}", detail=sentence(detail))
+
+
+def given(patch: BaseModel, *, clearable: frozenset[str]) -> dict[str, Any] | list[Fault]:
+    """Return the fields that a patch sets, or the faults of those that it may not clear with a null."""
+    changes = {name: getattr(patch, name) for name in patch.model_fields_set}
+    return [
+        Fault(code="null_value", pointer=f"/{name}", detail="This field cannot be cleared; leave it out to keep it.")
+        for name, value in changes.items()
+        if value is None and name not in clearable
+    ] or changes

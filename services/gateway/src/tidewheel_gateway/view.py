@@ -1,0 +1,257 @@
+"""Tasks, attempts and schedules as callers see them.
+
+The models say it in OpenAPI; the functions build it. Nothing is validated on the way out: a test holds the two against
+each other. Payload and result are JSON texts already, and are joined in as they are.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json, to_json
+
+from tidewheel_common.core.lifecycle import State
+from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
+from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, PriorityWord
+from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
+from tidewheel_gateway.submit import Candidate
+
+JSON: Final = "application/json"
+
+Json = dict[str, Any]
+
+
+class TaskSummary(BaseModel):
+    """A task, without what it carries."""
+
+    id: UUID
+    handler: str
+    queue: str
+    priority: PriorityWord
+    state: State
+    run_at: datetime
+    expires_at: datetime | None
+    timeout: float | None
+    max_attempts: int
+    backoff: Backoff | None
+    removal_delay: float
+    delivery: DeliveryWord
+    tags: list[str]
+    attempt: int = Field(description="How often it was started.")
+    failures: int = Field(description="How many attempts failed; counts against `max_attempts`.")
+    lost: int = Field(description="How often its executor was lost.")
+    reason: str | None = Field(description="Why it ended other than by its handler's return.")
+    error_type: str | None
+    schedule_id: UUID | None
+    nominal_at: datetime | None = Field(description="The time of the schedule that it stands for.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    remove_at: datetime | None = Field(description="When it is deleted; set once it is final.")
+
+
+class Task(TaskSummary):
+    """A task with everything that it carries."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STORED_TASK]})
+
+    payload: dict[str, Any] | None
+    result: Any
+    error: str | None = Field(description="The error of the last attempt that failed.")
+    unreadable: dict[str, str] = Field(description="Fields that could not be opened, each with the reason.")
+
+
+class TaskPage(BaseModel):
+    """One page of tasks, the newest first."""
+
+    data: list[TaskSummary]
+    next_cursor: str | None
+
+
+class Accepted(BaseModel):
+    """An item of a batch that was accepted."""
+
+    id: UUID
+
+
+class ItemProblem(BaseModel):
+    """Why an item of a batch was refused."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, str]]
+
+
+class Refused(BaseModel):
+    """An item of a batch that was refused."""
+
+    error: ItemProblem
+
+
+class BatchResult(BaseModel):
+    """What became of each item of a batch, in its order."""
+
+    results: list[Accepted | Refused]
+
+
+class Attempt(BaseModel):
+    """One attempt of a task."""
+
+    attempt: int
+    executor_id: UUID | None
+    state: str
+    started_at: datetime | None
+    finished_at: datetime
+    error_type: str | None
+    error: str | None
+
+
+class AttemptLog(BaseModel):
+    """Every finished attempt of a task, the first one first."""
+
+    data: list[Attempt]
+
+
+class ScheduleSummary(BaseModel):
+    """A recurring schedule, without its payload."""
+
+    id: UUID
+    name: str
+    handler: str
+    queue: str
+    priority: PriorityWord
+    every: float | None
+    cron: str | None
+    timezone: str
+    max_attempts: int
+    timeout: float | None
+    backoff: Backoff | None
+    removal_delay: float
+    delivery: DeliveryWord
+    tags: list[str]
+    next_run_at: datetime | None = Field(description="Null while it is paused.")
+    last_run_at: datetime | None
+    paused_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Schedule(ScheduleSummary):
+    """A recurring schedule."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STORED_SCHEDULE]})
+
+    payload: dict[str, Any] | None
+    unreadable: dict[str, str]
+
+
+class SchedulePage(BaseModel):
+    """One page of schedules, the newest first."""
+
+    data: list[ScheduleSummary]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a task carries, opened.
+
+    Attributes:
+        texts: `payload`, `result` as JSON texts and `error` as plain text, each None when there is none.
+        unreadable: fields that do not open, each with the reason.
+    """
+
+    texts: Mapping[str, bytes | None]
+    unreadable: Mapping[str, str]
+
+
+def new_task(candidate: Candidate, task_id: UUID, accepted_at: datetime) -> bytes:
+    """Return a task as it was accepted; the same for a repeated request, whatever has become of it since."""
+    spec = candidate.spec
+    due = candidate.due(accepted_at)
+    view = {
+        "id": task_id,
+        "handler": spec.handler,
+        "queue": spec.queue,
+        "priority": spec.priority,
+        "state": State.WAITING if due > accepted_at else State.READY,
+        "run_at": due,
+        "expires_at": spec.expires_at,
+        "timeout": spec.timeout,
+        "max_attempts": spec.max_attempts,
+        "backoff": spec.backoff,
+        "removal_delay": spec.removal_delay,
+        "delivery": spec.delivery,
+        "tags": spec.tags,
+        "attempt": 0,
+        "failures": 0,
+        "lost": 0,
+        "reason": None,
+        "error_type": None,
+        "schedule_id": None,
+        "nominal_at": None,
+        "created_at": accepted_at,
+        "started_at": None,
+        "finished_at": None,
+        "cancel_requested_at": None,
+        "remove_at": None,
+    }
+    return join(view, {"payload": candidate.payload, "result": b"null", "error": b"null", "unreadable": b"{}"})
+
+
+def task_summary(record: TaskRecord) -> Json:
+    """Return a stored task without what it carries."""
+    return _shown(record, TaskSummary.model_fields)
+
+
+def task(record: TaskRecord, opened: Opened) -> bytes:
+    """Return a stored task with what it carries."""
+    error = opened.texts["error"]
+    texts = {
+        "payload": opened.texts["payload"] or b"null",
+        "result": opened.texts["result"] or b"null",
+        "error": b"null" if error is None else to_json(error.decode(errors="replace")),
+        "unreadable": to_json(opened.unreadable),
+    }
+    return join(task_summary(record), texts)
+
+
+def attempt(record: AttemptRecord, error: str | None) -> Json:
+    """Return an attempt with its error opened."""
+    return {**{name: getattr(record, name) for name in Attempt.model_fields}, "error": error}
+
+
+def schedule_summary(record: ScheduleRecord) -> Json:
+    """Return a stored schedule without its payload."""
+    return _shown(record, ScheduleSummary.model_fields)
+
+
+def schedule(record: ScheduleRecord, opened: Opened) -> bytes:
+    """Return a stored schedule with its payload."""
+    texts = {"payload": opened.texts["payload"] or b"null", "unreadable": to_json(opened.unreadable)}
+    return join(schedule_summary(record), texts)
+
+
+def page(items: list[Json], next_cursor: str | None) -> bytes:
+    """Return one page of a list."""
+    return to_json({"data": items, "next_cursor": next_cursor})
+
+
+def join(view: Json, texts: Mapping[str, bytes]) -> bytes:
+    """Return a view as JSON, with more fields whose values are JSON texts already."""
+    tail = b"".join(b',"%b":%b' % (name.encode(), text) for name, text in texts.items())
+    return to_json(view)[:-1] + tail + b"}"
+
+
+def _shown(record: TaskRecord | ScheduleRecord, names: Iterable[str]) -> Json:
+    view = {name: getattr(record, name) for name in names}
+    view["priority"] = PRIORITY_WORDS[record.priority]
+    view["backoff"] = None if record.backoff is None else from_json(record.backoff)
+    return view
