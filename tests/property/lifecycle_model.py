@@ -152,9 +152,9 @@ class Lifecycle(RuleBasedStateMachine):
     )
     def submit(self, delay: int, expires: int | None, most: int, delivery: Delivery, kept: float) -> UUID:
         row = TaskRow(
-            id=self._new_id(), tenant_id=TENANT, handler="h", queue=LINE.queue, priority=LINE.priority, payload=b"sealed",
-            max_attempts=most, timeout=20.0, backoff=None, removal_delay=kept, delivery=delivery, tags="",
-            traceparent=None, run_at=None, delay=timedelta(seconds=delay),
+            id=self._new_id(), tenant_id=TENANT, handler="h", queue=LINE.queue, priority=LINE.priority,
+            payload=b"sealed", max_attempts=most, timeout=20.0, backoff=None, removal_delay=kept, delivery=delivery,
+            tags="", traceparent=None, run_at=None, delay=timedelta(seconds=delay),
             expires_at=self.world.now + timedelta(seconds=expires) if expires else None,
         )  # fmt: skip
         self._step(Owner.GATEWAY, lambda c: gateway.tasks_accept(c, [Submission(rows=(row,))], now=self.world.now))
