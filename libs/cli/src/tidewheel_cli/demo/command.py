@@ -36,6 +36,7 @@ async def demo(*, target: Target | None, state_dir: Path, console: Console) -> b
         except ClientError as error:
             console.print(f"[red]The demo stopped: {error}[/red]")
             return False
+    console.line()
     console.print("Everything ended as it should." if met else "[red]Not everything ended as it should.[/red]")
     return met
 
