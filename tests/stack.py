@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,10 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(directory: Path, *arguments: str) -> AsyncIterator[Stack]:
-    """Start a stack and stop it again.
+async def running_stack(
+    directory: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """Start a stack and stop it again; `environment` is added to what it inherits.
 
     Raises:
         RuntimeError: it did not come up, or did not stop by itself; the message has its output.
@@ -56,6 +58,7 @@ async def running_stack(directory: Path, *arguments: str) -> AsyncIterator[Stack
     output = directory / "stack.out"
     with output.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
+            *("env", *(f"{name}={value}" for name, value in (environment or {}).items())),
             *(sys.executable, "-m", "tidewheel_cli", "dev", "--state-dir", str(directory), "--port", "0", *arguments),
             stdout=sink,
             stderr=asyncio.subprocess.STDOUT,
