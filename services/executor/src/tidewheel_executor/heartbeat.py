@@ -20,7 +20,7 @@ from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
-from tidewheel_common.store.engine import TRANSIENT, open_engine
+from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave
@@ -88,7 +88,7 @@ class Companion:
         process = open_process("executor", settings, shared_metrics=self._executor.metrics_directory)
         self._process = self._stack.enter_context(process)
         self._listen(self._process)
-        self._loops = BackgroundLoops(self._process, self._build, transient=TRANSIENT, on_failure=_end_worker)
+        self._loops = BackgroundLoops(self._process, self._build, transient=is_transient, on_failure=_end_worker)
         self._loops.start()
 
     def stop(self) -> None:
@@ -157,7 +157,9 @@ class Companion:
             await lost.tick()
             async with engine.connect() as connection:
                 await leave(connection, self._executor.id)
-        except TRANSIENT as error:
+        except Exception as error:
+            if not is_transient(error):
+                raise
             # The scheduler finds the heartbeat stale soon, and does the rest.
             log.warning("not signed off", error_type=type(error).__name__)
 

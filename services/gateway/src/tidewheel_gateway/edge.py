@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import Fault, Problem, from_status, internal, invalid, unavailable
-from tidewheel_gateway.store import is_away
 from tidewheel_gateway.validation import sentence
 
 NOWHERE: Final = "(none)"
@@ -96,7 +96,7 @@ def as_problem(error: Exception, scope: Scope) -> Problem:
             return invalid(list(_faults(error)))
         case HTTPException():
             return from_status(error.status_code, error.headers)
-        case _ if is_away(error):
+        case _ if is_transient(error):
             log.warning("database away", error_type=type(error).__name__, request_id=scope["state"]["request_id"])
             return unavailable()
         case _:
