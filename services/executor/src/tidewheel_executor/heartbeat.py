@@ -24,6 +24,7 @@ from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave
+from tidewheel_executor.lost import report_interrupted
 from tidewheel_executor.settings import ExecutorSettings
 
 HUB = "celery"
@@ -44,6 +45,7 @@ class LostReports:
         self._executor = executor
         self._engine = engine
         self._waiting: list[Hint] = []
+        self._interrupted: list[Hint] = []
         self.wake = asyncio.Event()
 
     def add(self, hints: Sequence[Hint]) -> None:
@@ -51,8 +53,16 @@ class LostReports:
         self._waiting += hints
         self.wake.set()
 
+    def interrupt(self, hints: Sequence[Hint]) -> None:
+        """Take over the hints of messages that this executor cuts off because it stops."""
+        self._interrupted += hints
+
     async def tick(self) -> float | None:
         """Report all that wait."""
+        cut = tuple(self._interrupted)
+        if cut:
+            await report_interrupted(self._engine, self._executor.id, cut)
+            del self._interrupted[: len(cut)]
         hints = tuple(self._waiting)
         if hints:
             await self._executor.report_lost(self._engine, self._executor.id, hints)
@@ -96,6 +106,16 @@ class Companion:
         if not self._loops.stop(self._executor.settings.stop_grace):
             log.warning("companion cut off")
         self._stack.close()
+
+    def interrupted(self, hints: Sequence[Hint]) -> None:
+        """Give back tasks whose children were cut off; to be called when no child runs any more."""
+
+        def hand_over() -> None:
+            if self._lost is not None:
+                self._lost.interrupt(hints)
+
+        if hints:
+            self._loops.call_soon(hand_over)
 
     def hub_runs(self, *, every: float) -> None:
         """Expect Celery's event loop to move."""
