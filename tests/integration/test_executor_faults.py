@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from celery import signals
+from celery.exceptions import WorkerShutdown
 from tests.execution import World, opened_world
 
 from tidewheel_common.streams.hint import Hint
@@ -211,3 +212,21 @@ def test_a_finish_whose_answer_was_lost_is_told_all_the_same(world: World, monke
     monkeypatch.setattr(queries, "tasks_finish", finish)
     assert world.finish("demo.noop")["state"] == "complete"
     assert world.child.registry.get_sample_value("tidewheel_executor_fenced_total") == 0
+
+
+def test_what_ends_its_process_time_and_again_waits_longer_each_time(world: World) -> None:
+    @world.handler(name="t.end")
+    def end() -> None:
+        raise WorkerShutdown
+
+    first, again = world.queue("t.end"), world.queue("t.end", attempt=3)
+    for task in (first, again):
+        with pytest.raises(WorkerShutdown):
+            world.run(task)
+
+    waits = world.fetch(
+        "SELECT round(extract(epoch FROM wait_until - now()))::int AS seconds FROM tasks ORDER BY attempt"
+    )
+    assert [world.row(task)["state"] for task in (first, again)] == ["waiting", "waiting"]
+    assert [row["seconds"] for row in waits] == [0, 4]
+    assert [world.row(task)["failures"] for task in (first, again)] == [0, 0]

@@ -12,10 +12,10 @@ class DispatcherSettings(Settings):
         9102, description="The port that answers probes and metrics; 0 takes any free one.", examples=["9102"]
     )
     queued_overdue: float = Field(
-        30.0,
+        15.0,
         gt=0,
         description="Seconds that a task may be queued before its hint is looked for in Redis.",
-        examples=["30"],
+        examples=["15"],
     )
     executor_stale: float = Field(
         15.0, gt=0, description="Seconds without a heartbeat after which an executor counts as lost.", examples=["15"]

@@ -11,6 +11,7 @@ from celery.worker.components import Pool
 from celery.worker.consumer.connection import Connection
 
 from tidewheel_common.streams.keys import stream_keys
+from tidewheel_executor.deadline import Deadline
 from tidewheel_executor.executor import executor_of, handlers_of
 from tidewheel_executor.heartbeat import Companion
 
@@ -26,6 +27,7 @@ class Retire(bootsteps.StartStopStep):
         executor = executor_of(worker.app)
         executor.intake.node = worker.hostname
         worker.companion = Companion(executor, handlers=handlers_of(worker.app))
+        worker.deadline = None
 
     def include(self, worker: Any) -> None:
         """Stand first: what Celery's steps require says nothing of us."""
@@ -35,7 +37,10 @@ class Retire(bootsteps.StartStopStep):
 
     def stop(self, worker: Any) -> None:
         """Sign off, once every child has finished."""
+        if worker.deadline is not None:
+            worker.deadline.cancel()
         intake = executor_of(worker.app).intake
+        worker.companion.interrupted([*intake.cut_off, *(entry.hint for entry in intake.delivered())])
         queues = worker.app.amqp.queues.consume_from
         intake.give_back_all([key for queue in queues for key in stream_keys(queue)])
         worker.companion.stop()
@@ -55,7 +60,12 @@ class Accompany(bootsteps.StartStopStep):
         worker.companion.start()
 
     def stop(self, worker: Any) -> None:
-        """Leave that to `Retire`: children may still be working."""
+        """Leave that to `Retire`: children may still be working. From here on their time is bounded."""
+        executor = executor_of(worker.app)
+        worker.deadline = Deadline(
+            worker.pool, grace=executor.settings.stop_grace, cut_off=executor.intake.begin_cutting_off
+        )
+        worker.deadline.start()
 
     def terminate(self, worker: Any) -> None:
         """Leave that to `Retire` too."""

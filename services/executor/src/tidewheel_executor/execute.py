@@ -10,6 +10,7 @@ from tidewheel_executor.batch import Durations
 from tidewheel_executor.child import Birth, Child
 from tidewheel_executor.claim import Terms
 from tidewheel_executor.executor import executor_of
+from tidewheel_executor.orphans import die_with_parent
 from tidewheel_executor.transport.envelope import TASK
 
 LEASE_MARGIN = 5.0
@@ -29,6 +30,7 @@ def execute(self: Any, hints: Sequence[Sequence[Any]]) -> dict[str, Durations]:
 @signals.worker_process_init.connect
 def prepare(sender: str | None = None, **_: object) -> None:
     """Get ready, right after the fork, so that the first task need not wait for it."""
+    die_with_parent()
     _child_of(current_app, hostname=sender)
 
 

@@ -20,10 +20,11 @@ from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
-from tidewheel_common.store.engine import TRANSIENT, open_engine
+from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave
+from tidewheel_executor.lost import report_interrupted
 from tidewheel_executor.settings import ExecutorSettings
 
 HUB = "celery"
@@ -44,6 +45,7 @@ class LostReports:
         self._executor = executor
         self._engine = engine
         self._waiting: list[Hint] = []
+        self._interrupted: list[Hint] = []
         self.wake = asyncio.Event()
 
     def add(self, hints: Sequence[Hint]) -> None:
@@ -51,8 +53,16 @@ class LostReports:
         self._waiting += hints
         self.wake.set()
 
+    def interrupt(self, hints: Sequence[Hint]) -> None:
+        """Take over the hints of messages that this executor cuts off because it stops."""
+        self._interrupted += hints
+
     async def tick(self) -> float | None:
         """Report all that wait."""
+        cut = tuple(self._interrupted)
+        if cut:
+            await report_interrupted(self._engine, self._executor.id, cut)
+            del self._interrupted[: len(cut)]
         hints = tuple(self._waiting)
         if hints:
             await self._executor.report_lost(self._engine, self._executor.id, hints)
@@ -88,7 +98,7 @@ class Companion:
         process = open_process("executor", settings, shared_metrics=self._executor.metrics_directory)
         self._process = self._stack.enter_context(process)
         self._listen(self._process)
-        self._loops = BackgroundLoops(self._process, self._build, transient=TRANSIENT, on_failure=_end_worker)
+        self._loops = BackgroundLoops(self._process, self._build, transient=is_transient, on_failure=_end_worker)
         self._loops.start()
 
     def stop(self) -> None:
@@ -96,6 +106,16 @@ class Companion:
         if not self._loops.stop(self._executor.settings.stop_grace):
             log.warning("companion cut off")
         self._stack.close()
+
+    def interrupted(self, hints: Sequence[Hint]) -> None:
+        """Give back tasks whose children were cut off; to be called when no child runs any more."""
+
+        def hand_over() -> None:
+            if self._lost is not None:
+                self._lost.interrupt(hints)
+
+        if hints:
+            self._loops.call_soon(hand_over)
 
     def hub_runs(self, *, every: float) -> None:
         """Expect Celery's event loop to move."""
@@ -157,7 +177,9 @@ class Companion:
             await lost.tick()
             async with engine.connect() as connection:
                 await leave(connection, self._executor.id)
-        except TRANSIENT as error:
+        except Exception as error:
+            if not is_transient(error):
+                raise
             # The scheduler finds the heartbeat stale soon, and does the rest.
             log.warning("not signed off", error_type=type(error).__name__)
 

@@ -17,7 +17,7 @@ from tidewheel_executor.claim import Claimed
 from tidewheel_executor.explain import describe, explain, type_name
 from tidewheel_executor.handlers import Handler
 from tidewheel_executor.result import encode
-from tidewheel_executor.standing import standing_of
+from tidewheel_executor.standing import pause_of, standing_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +63,13 @@ class Judge:
 
     def unstarted(self, claimed: Claimed, outcome: Refused | Interrupted) -> Ended:
         """Judge a task whose handler was not called; Celery's listeners hear nothing of it."""
+        if outcome == Interrupted():
+            outcome = Interrupted(pause_of(claimed))
         return self._decide(claimed, outcome, claimed.max_attempts, 0.0)
 
     def aborted(self, claimed: Claimed, seconds: float) -> Ended:
         """Judge a task whose handler was torn down with its process."""
-        outcome = Lost() if claimed.delivery == Delivery.AT_MOST_ONCE else Interrupted()
+        outcome = Lost() if claimed.delivery == Delivery.AT_MOST_ONCE else Interrupted(pause_of(claimed))
         return self._decide(claimed, outcome, claimed.max_attempts, seconds)
 
     def broken(self, claimed: Claimed, error: BaseException) -> Ended:

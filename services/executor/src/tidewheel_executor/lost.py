@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.decide import decide
 from tidewheel_common.core.outcome import Interrupted, Lost
+from tidewheel_common.core.task import Delivery
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
-from tidewheel_executor.standing import standing_of
+from tidewheel_executor.standing import pause_of, standing_of
 
 Jitter = Callable[[], float]
 
@@ -32,7 +35,22 @@ async def report_lost(
     Raises:
         SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when their leases have ended.
     """
-    return await _give_up(engine, executor_id, hints, Lost(), jitter)
+    return await _give_up(engine, executor_id, hints, lambda _: Lost(), jitter)
+
+
+async def report_interrupted(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> int:
+    """Give back the attempts that this executor has cut off itself, and return how many tasks that were.
+
+    They may run again at once; what must not run twice is `dead`.
+
+    Raises:
+        SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when the heartbeat is stale.
+    """
+    return await _give_up(engine, executor_id, hints, _interrupted, random.random)
+
+
+def _interrupted(row: Row[Any]) -> Lost | Interrupted:
+    return Lost() if row.delivery == Delivery.AT_MOST_ONCE else Interrupted(pause_of(row))
 
 
 async def give_back(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> int:
@@ -41,11 +59,15 @@ async def give_back(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint
     Raises:
         SQLAlchemyError, OSError: PostgreSQL is away.
     """
-    return await _give_up(engine, executor_id, hints, Interrupted(), lambda: 0.0)
+    return await _give_up(engine, executor_id, hints, lambda row: Interrupted(pause_of(row)), lambda: 0.0)
 
 
 async def _give_up(
-    engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint], outcome: Lost | Interrupted, jitter: Jitter
+    engine: AsyncEngine,
+    executor_id: UUID,
+    hints: Sequence[Hint],
+    judge: Callable[[Row[Any]], Lost | Interrupted],
+    jitter: Jitter,
 ) -> int:
     if not hints:
         return 0
@@ -59,5 +81,5 @@ async def _give_up(
         endings = queries.Endings()
         for row in abandoned:
             standing = standing_of(row, row.max_attempts, cancel_requested=row.cancel_requested)
-            endings.add(row.id, row.attempt, decide(standing, outcome, jitter=jitter()))
+            endings.add(row.id, row.attempt, decide(standing, judge(row), jitter=jitter()))
         return len(await queries.tasks_finish(connection, endings)) if endings.ids else 0

@@ -95,6 +95,7 @@ class ExecuteRequest(Request):
         if self._reported or self.acknowledged:
             return
         self._reported = True
-        log.error("message lost", cause=cause, celery_id=self.id, tasks=len(self.kwargs["hints"]), **facts)
+        if self.intake is None or not self.intake.cutting_off:
+            log.error("message lost", cause=cause, celery_id=self.id, tasks=len(self.kwargs["hints"]), **facts)
         if self.intake is not None:
             self.intake.lose(self.hints)

@@ -42,10 +42,10 @@ class ExecutorSettings(SealingSettings):
         examples=["5"],
     )
     abandoned_after: float = Field(
-        30.0,
+        15.0,
         ge=1,
         description="Seconds without a sign of life after which another executor's stream entries are taken over.",
-        examples=["30"],
+        examples=["15"],
     )
     pack_seconds: float = Field(
         0.03, gt=0, description="Seconds of expected work that travel to a child together.", examples=["0.03"]

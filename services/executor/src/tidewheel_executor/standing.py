@@ -11,6 +11,23 @@ LONGEST_WAIT = 10 * 365 * 86_400.0
 """Seconds; whoever asks for a longer wait gets this one."""
 
 
+LONGEST_INTERRUPTION = 60.0
+"""Seconds that a task waits at most which is interrupted again and again."""
+
+
+def pause_of(task: Any) -> float:
+    """Return the seconds before an attempt that was given back is made again.
+
+    The first one comes again at once: most often an executor was asked to stop. What is given back time and again costs
+    no failure, so it would spin for ever if it did not wait longer each time.
+
+    Args:
+        task: its columns: a `Claimed`, or a row, as they are while this attempt runs.
+    """
+    before: int = task.attempt - 1 - task.failures - task.lost
+    return min(LONGEST_INTERRUPTION, 2.0 ** min(before - 1, 16)) if before > 0 else 0.0
+
+
 def standing_of(task: Any, max_attempts: int, *, cancel_requested: bool = False) -> Standing:
     """Return what a decision needs to know.
 

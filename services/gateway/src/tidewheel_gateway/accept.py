@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
 from tidewheel_gateway.fields import PRIORITIES
@@ -16,7 +17,6 @@ from tidewheel_gateway.idempotency import InFlight, busy
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
-from tidewheel_gateway.store import is_away
 from tidewheel_gateway.submit import Candidate
 from tidewheel_gateway.wakeups import Wakeups
 
@@ -44,7 +44,7 @@ class Acceptor:
         self._wakeups = wakeups
         self._metrics = metrics
         self._in_flight = InFlight()
-        self._coalescer: Coalescer[Submission, Acceptance] = Coalescer(self._fly, weigh=_weigh, shared=is_away)
+        self._coalescer: Coalescer[Submission, Acceptance] = Coalescer(self._fly, weigh=_weigh, shared=is_transient)
 
     def row(self, tenant: UUID, task_id: UUID, candidate: Candidate, traceparent: str | None) -> TaskRow:
         """Return a candidate as it will be stored, its payload sealed."""

@@ -24,7 +24,7 @@ from tidewheel_common.process.health import Health
 from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.store.engine import open_engine
-from tidewheel_common.streams.client import TRANSIENT
+from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import openapi, queries
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
@@ -39,7 +39,6 @@ from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
 from tidewheel_gateway.routes import actions, intake, operations, schedules, tasks
 from tidewheel_gateway.settings import GatewaySettings
-from tidewheel_gateway.store import is_away
 from tidewheel_gateway.wakeups import Wakeups
 
 
@@ -180,7 +179,7 @@ class _Lifespan:
                 Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,
-            transient=lambda error: is_away(error) or isinstance(error, TRANSIENT),
+            transient=store_is_away,
             health=self._parts.health,
             jitter=self._sources.jitter,
             metrics=self._metrics,

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import Fault, Problem, from_status, internal, invalid, unavailable
-from tidewheel_gateway.store import is_away
 from tidewheel_gateway.validation import sentence
 
 NOWHERE: Final = "(none)"
@@ -43,6 +43,7 @@ class Edge:
         self._app = app
         self._new_id = new_id
         self._metrics = metrics
+        self._refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -58,9 +59,24 @@ class Edge:
         except Exception as error:
             if answer.status:  # too late for another answer
                 raise
+            if is_transient(error):
+                self._note_away(error, request_id)
             await as_problem(error, scope).response(request_id)(scope, receive, answer.send)
+        else:
+            self._note_answer(scope, answer.status)
         finally:
             self._count(scope, answer.status, time.monotonic() - started)
+
+    def _note_away(self, error: Exception, request_id: str) -> None:
+        if not self._refused:
+            log.warning("database away", error_type=type(error).__name__, request_id=request_id)
+        self._refused += 1
+
+    def _note_answer(self, scope: Scope, status: int) -> None:
+        # A line for each streak, not for each call: what succeeds under /v1 has spoken with the database.
+        if self._refused and status < HTTPStatus.BAD_REQUEST and scope["path"].startswith("/v1/"):
+            log.info("database back", refused=self._refused)
+            self._refused = 0
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
@@ -96,8 +112,7 @@ def as_problem(error: Exception, scope: Scope) -> Problem:
             return invalid(list(_faults(error)))
         case HTTPException():
             return from_status(error.status_code, error.headers)
-        case _ if is_away(error):
-            log.warning("database away", error_type=type(error).__name__, request_id=scope["state"]["request_id"])
+        case _ if is_transient(error):
             return unavailable()
         case _:
             log.error("call failed", exc_info=error, request_id=scope["state"]["request_id"])

@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process, run_service
 from tidewheel_common.process.settings import load_settings
-from tidewheel_common.store.engine import is_transient, open_engine
-from tidewheel_common.streams.client import TRANSIENT, open_redis
+from tidewheel_common.store.engine import open_engine
+from tidewheel_common.streams.client import open_redis
 from tidewheel_common.streams.keys import WAKE_REAPER
 from tidewheel_common.streams.wake import LISTEN_PAUSE, Listener
+from tidewheel_common.weather import store_is_away
 from tidewheel_reaper.forget import Forget
 from tidewheel_reaper.metrics import ReaperMetrics
 from tidewheel_reaper.remove import Remove
@@ -50,14 +51,9 @@ async def build(process: Process[ReaperSettings]) -> AsyncIterator[list[Loop]]:
         ]
 
 
-def lost_connection(error: BaseException) -> bool:
-    """Tell whether an error means that a store is away for a moment."""
-    return is_transient(error) or isinstance(error, TRANSIENT)
-
-
 def main() -> int:
     """Be the reaper until it is asked to stop, and return the exit code."""
-    return run_service("reaper", load_settings(ReaperSettings), build, transient=lost_connection)
+    return run_service("reaper", load_settings(ReaperSettings), build, transient=store_is_away)
 
 
 if __name__ == "__main__":

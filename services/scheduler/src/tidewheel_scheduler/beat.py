@@ -14,7 +14,8 @@ from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.hosted import SlicedLoops
 from tidewheel_common.process.service import Process, open_process
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
-from tidewheel_scheduler.loops import build_loops, connection_lost
+from tidewheel_common.weather import store_is_away
+from tidewheel_scheduler.loops import build_loops
 from tidewheel_scheduler.settings import SchedulerSettings
 
 SLICE = 1.0
@@ -44,7 +45,7 @@ class PostgresScheduler(Scheduler):
             self._process = self._resources.enter_context(open_process("scheduler", settings))
         except Misconfigured as error:
             raise SystemExit(_refuse(str(error))) from error
-        self._loops = SlicedLoops(self._process, build_loops, transient=connection_lost)
+        self._loops = SlicedLoops(self._process, build_loops, transient=store_is_away)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Lend the thread to the loops for a while; return 0: Beat need not pause.

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process
-from tidewheel_common.store.engine import is_transient, open_engine
-from tidewheel_common.streams.client import TRANSIENT as REDIS_TRANSIENT
+from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
@@ -24,11 +23,6 @@ from tidewheel_scheduler.vigil import Vigil
 _APPLICATION = "tidewheel-scheduler"
 _LAST_WORDS = 1.0
 """Seconds that the last wake-ups may take to leave."""
-
-
-def connection_lost(error: BaseException) -> bool:
-    """Tell whether an error means that PostgreSQL or Redis is away, and not that something is wrong."""
-    return is_transient(error) or isinstance(error, REDIS_TRANSIENT)
 
 
 @asynccontextmanager

@@ -1,17 +1,19 @@
 """The one way to PostgreSQL: SQLAlchemy over asyncpg."""
 
+import asyncpg
 from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-
-TRANSIENT: tuple[type[BaseException], ...] = (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError)
-"""What a lost, restarting or overloaded PostgreSQL raises; a loop waits and tries again."""
 
 STATEMENT_TIMEOUT = 30.0
 """Seconds after which PostgreSQL gives up on a statement; no sweep is meant to take one."""
 
-_LOST_STATES = ("57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "40001", "40P01", "25006")
+_AWAY = ("08", "53", "57P")
+"""Classes of SQLSTATE: connection lost; out of connections, memory or disk; shutting down or starting up."""
+
+_PASSING = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55P03", "57014", "58030"})
+"""Read-only (a standby), a session or statement that took too long, a lost race, a disk that refused."""
 
 
 def open_engine(
@@ -57,7 +59,22 @@ def open_engine(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether PostgreSQL may answer the same statement when it is asked again later."""
+    """Tell whether PostgreSQL may answer the same statement when it is asked again later.
+
+    The one place that knows. What is no fault of the statement is transient: PostgreSQL is away, restarts, has no
+    connection, memory or disk left, or was too slow. Whether a write was carried out is another matter.
+    """
+    cause: BaseException | None = error
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _LOST_STATES
-    return isinstance(error, TRANSIENT)
+        if error.connection_invalidated:
+            return True
+        cause = error.orig
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(_AWAY) or state in _PASSING
+    # While a connection is made, the driver's own errors come through as they are.
+    return isinstance(cause, PoolTimeout | OSError) or _was_closed(cause)
+
+
+def _was_closed(error: BaseException | None) -> bool:
+    return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)

@@ -39,6 +39,7 @@ class Intake:
         node: Celery's node name, once the worker knows it.
         report_lost: Called with the hints of a message whose child died; must not block.
         count: Called with the name of something that happened and how often.
+        cutting_off: Whether children are ended because this worker stops; their tasks are not lost, but `cut_off`.
         turn: Visits that the pull script has made to queues; drives the taking of turns and the aging.
     """
 
@@ -51,6 +52,8 @@ class Intake:
         self.turn = 0
         self.in_flight: dict[str, tuple[Entry, ...]] = {}
         self.stash: list[Entry] = []
+        self.cut_off: list[Hint] = []
+        self.cutting_off = False
         self._serves = serves
         self._boot = boot
         self._held: set[tuple[str, bytes]] = set()
@@ -170,16 +173,27 @@ class Intake:
             self._owed = [*owed, *self._owed]
             log.warning("acks are owed", entries=len(self._owed), error_type=type(error).__name__)
 
+    def delivered(self) -> list[Entry]:
+        """Return what children were given and have not ended."""
+        return [entry for entries in list(self.in_flight.values()) for entry in entries]
+
     def held(self) -> list[Entry]:
         """Return everything that this worker holds."""
-        return [*(entry for entries in list(self.in_flight.values()) for entry in entries), *self.stash]
+        return [*self.delivered(), *self.stash]
 
     def learn(self, handlers: Mapping[str, Sequence[float]]) -> None:
         """Learn how long handlers took."""
         self.packer.observe(handlers)
 
+    def begin_cutting_off(self) -> None:
+        """Note that what ends from now on ends because this worker stops."""
+        self.cutting_off = True
+
     def lose(self, hints: Sequence[Hint]) -> None:
         """Report the tasks of a message whose child died or was killed."""
+        if self.cutting_off:
+            self.cut_off += hints
+            return
         self.packer.forget({hint.handler for hint in hints})
         self.count("lost", len(hints))
         self.report_lost(hints)

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.process.metrics import CONTENT_TYPE
+from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway import declare, view
 from tidewheel_gateway.parts import Parts, parts_of
-from tidewheel_gateway.store import is_away, schema_obstacle
+from tidewheel_gateway.store import schema_obstacle
 
 router = declare.router("operations")
 
@@ -53,7 +54,7 @@ async def _database_obstacle(parts: Parts) -> str | None:
         async with asyncio.timeout(LOOK):
             return await schema_obstacle(parts.engine)
     except Exception as error:
-        if is_away(error):
+        if is_transient(error):
             return "The database cannot be reached."
         raise
 
