@@ -20,7 +20,7 @@ from tests.chaos.clients import Submitter, Tally
 from tests.chaos.cluster import Cluster, Shape, running_cluster
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.history import History
-from tests.chaos.nemesis import Nemesis
+from tests.chaos.nemesis import Nemesis, pause
 from tests.chaos.probe import Probe
 from tests.chaos.schedule import Planned, draw_schedule
 from tests.chaos.verdict import judge, lines
@@ -81,6 +81,8 @@ async def _load_and_torment(
         evidence.faults = nemesis.injected
         try:
             done = await nemesis.torment(plan.schedule, until=nemesis_time)
+            if not plan.schedule:
+                await pause(plan.seconds)
             if plan.tasks is None:
                 stop.set()
             await nemesis.heal_all()
@@ -120,13 +122,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same schedule")
     parser.add_argument("--minutes", type=float, default=12.0, help="until the last fault")
     parser.add_argument("--rate", type=float, default=150.0, help="tasks a second")
+    parser.add_argument("--kinds", default="", help="only these kinds of faults, comma-separated; 'none' for no fault")
     parser.add_argument("--keep", type=Path, default=None, help="a new directory that keeps everything")
     chosen = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
     shape = Shape()
     plan = Plan(
         seed=seed,
-        schedule=draw_schedule(seed, shape.services, rounds=_MOST_ROUNDS),
+        schedule=draw_schedule(
+            seed, shape.services, rounds=_MOST_ROUNDS, kinds=[k for k in chosen.kinds.split(",") if k]
+        ),
         seconds=chosen.minutes * 60,
         rate=chosen.rate,
         least=int(chosen.minutes * 60 * chosen.rate / 4),

@@ -13,6 +13,9 @@ from tidewheel_common.core.task import POISON_LIMIT
 SLACK = 0.005
 """Seconds that two readings of one clock may differ by their rounding."""
 
+PUNCTUAL = 2.0
+"""Seconds that 99 of 100 tasks may be late when nothing is broken and the machine is not overloaded."""
+
 _OTHER_ENDINGS = {("expiring", "expired"), ("cancelled", "cancelled")}
 
 _OWNED = {(edge.source, edge.target, edge.owner) for edge in EDGES}
@@ -153,9 +156,22 @@ def in_time(evidence: Evidence) -> list[str]:
         for task, due in zip(op.ids, op.due, strict=False):
             if task in runs and runs[task][0].began < due - SLACK:
                 found.append(f"{task} started {due - runs[task][0].began:.3f} s before it was due")
+    late = lateness(evidence)
+    if late and not evidence.faults and late[len(late) * 99 // 100] > PUNCTUAL:
+        found.append(f"without faults, one task in a hundred was {late[len(late) * 99 // 100]:.2f} s late or more")
     if evidence.quiet is None or evidence.quiet > evidence.quiet_bound:
         found.append(f"the work did not end within {evidence.quiet_bound:g} s of the last healing")
     return found
+
+
+def lateness(evidence: Evidence) -> list[float]:
+    """Return by how many seconds each task was claimed for the first time after it was due and accepted."""
+    found = []
+    for steps in evidence.trail.values():
+        first = next((step for step in steps if step.target == "running"), None)
+        if first is not None:
+            found.append(first.at - max(first.run_at, steps[0].at))
+    return sorted(found)
 
 
 def no_overlap(evidence: Evidence) -> list[str]:

@@ -113,7 +113,7 @@ def duplicates(evidence: Evidence) -> dict[str, int]:
 
 
 def explained_duplicates(evidence: Evidence) -> list[str]:
-    """C15: a task runs again only after an attempt was lost, and no attempt is lost without a fault."""
+    """C15: a task runs again only after an attempt was lost, and none is lost when nothing or nobody was harmed."""
     found = []
     for task, again in duplicates(evidence).items():
         lost = sum(1 for _, state in evidence.attempts.get(task, ()) if state == "lost")
@@ -121,4 +121,7 @@ def explained_duplicates(evidence: Evidence) -> list[str]:
             found.append(f"{task} ran {again} times too often, and {lost} of its attempts were lost")
         elif not evidence.faults:
             found.append(f"{task} ran {again} times too often, and there was no fault")
+    if all(fault.kind == "stopped" for fault in evidence.faults):
+        found += [f"{task} lost an attempt, though every process ended in good order"
+                  for task, log in evidence.attempts.items() if any(state == "lost" for _, state in log)]  # fmt: skip
     return found

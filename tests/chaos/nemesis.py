@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import groupby
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Injected
@@ -32,19 +33,44 @@ class Nemesis:
         self.injected: list[Injected] = []
 
     async def torment(self, schedule: Sequence[Planned], *, until: float) -> int:
-        """Inject one fault after the other until the schedule or the time (of the monotonic clock) is over."""
-        for number, planned in enumerate(schedule):
+        """Inject what is planned until the schedule or the time (of the monotonic clock) is over; return how much."""
+        done = 0
+        for storm, group in groupby(schedule, key=lambda planned: planned.storm or object()):
             if time.monotonic() >= until:
-                return number
-            fault = await self._inject(planned)
-            self.injected.append(fault)
-            recovered = "-" if fault.recovered is None else f"{fault.recovered:.2f}"
-            self._say(
-                f"{number + 1:4} {fault.kind:20} {fault.target:22} {planned.lasts:5.1f} s, "
-                f"recovered in {recovered:>6} s {fault.error}"
-            )
+                break
+            together = list(group)
+            if isinstance(storm, int):
+                await self._storm(storm, together)
+            else:
+                await self._alone(done + 1, together[0])
+            done += len(together)
+        return done
+
+    async def _alone(self, number: int, planned: Planned) -> None:
+        fault = await self._inject(planned, measured=True)
+        self.injected.append(fault)
+        self._say(f"{number:4} {_describe(planned)}, recovered in {_seconds(fault.recovered)} {fault.error}")
+        await pause(planned.pause)
+
+    async def _storm(self, number: int, together: Sequence[Planned]) -> None:
+        begun = []
+        for planned in together:
+            begun.append(asyncio.create_task(self._inject(planned, measured=False)))
             await pause(planned.pause)
-        return len(schedule)
+        faults = await asyncio.gather(*begun)
+        self.injected += faults
+        over = instant()
+        for planned, fault in zip(together, faults, strict=True):
+            self._say(f"     {_describe(planned)}, in storm {number} {fault.error}")
+        try:
+            recovered: float | None = await self._probe.until_through() - over
+            error = ""
+        except AssertionError as reason:
+            recovered, error = None, str(reason)
+        self.injected.append(
+            Injected(kind="storm", target="all", began=faults[0].began, healed=over, recovered=recovered, error=error)
+        )
+        self._say(f"     storm {number} of {len(together)} over, recovered in {_seconds(recovered)} {error}")
 
     async def heal_all(self) -> None:
         """Make every link good and every process run, and wait until all are ready."""
@@ -52,7 +78,7 @@ class Nemesis:
             await link.heal()
         await wait_until(self._cluster.is_whole, timeout=_WHOLE, what="every service to be ready")
 
-    async def _inject(self, planned: Planned) -> Injected:
+    async def _inject(self, planned: Planned, *, measured: bool) -> Injected:
         began = instant()
         healed = began
         recovered: float | None = None
@@ -62,7 +88,7 @@ class Nemesis:
                 # A process that was killed is healed by its supervisor: its recovery counts from the signal.
                 healed = began if planned.lasts == 0 else began + planned.lasts
                 await pause(planned.lasts)
-            recovered = await self._probe.until_through() - healed
+            recovered = await self._probe.until_through() - healed if measured else None
         except (DidNotHappen, AssertionError) as reason:
             error = str(reason)
         return Injected(
@@ -74,3 +100,11 @@ async def pause(seconds: float) -> None:
     """Let time pass: how long a fault lasts is what is tested."""
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.Event().wait(), seconds)
+
+
+def _describe(planned: Planned) -> str:
+    return f"{planned.kind:20} {planned.target:22} {planned.lasts:5.1f} s"
+
+
+def _seconds(measured: float | None) -> str:
+    return "     -" if measured is None else f"{measured:6.2f} s"

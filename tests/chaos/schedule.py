@@ -1,7 +1,8 @@
 """Which fault comes when: drawn from a seed, the same for the same seed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 
 from tests.chaos import faults
@@ -36,6 +37,9 @@ _LINK = ("cut", "reset", "muted", "silenced", "unanswered", "slowed")
 
 _LASTS = {"frozen": (2.0, 8.0), "starved": (2.0, 6.0)}
 _LINK_LASTS = (1.0, 5.0)
+STORM = 10
+"""Faults that overlap in one storm."""
+
 _ZOMBIE = (18.0, 22.0)
 """Seconds that an executor is frozen: longer than it may be silent, so that its tasks are given to others."""
 
@@ -46,13 +50,15 @@ class Planned:
 
     Attributes:
         lasts: until it is healed.
-        pause: quiet time after it.
+        pause: quiet time after it; in a storm, time until the next one begins.
+        storm: the number of the storm that it is part of: all of one number overlap; 0 is a fault on its own.
     """
 
     kind: str
     target: str
     lasts: float
     pause: float
+    storm: int = 0
 
 
 def catalogue(services: Sequence[str]) -> list[tuple[str, str]]:
@@ -85,7 +91,27 @@ def plan(random: Random, kind: str, target: str) -> Planned:
     return Planned(kind, target, round(lasts, 2), round(random.uniform(0.2, 1.0), 2))
 
 
-def draw_schedule(seed: int, services: Sequence[str], *, rounds: int) -> list[Planned]:
-    """Return the whole schedule of a seed."""
+def draw_schedule(seed: int, services: Sequence[str], *, rounds: int, kinds: Sequence[str] = ()) -> list[Planned]:
+    """Return the whole schedule of a seed: every other round comes in storms. `kinds` leaves others out."""
     random = Random(seed)  # noqa: S311 - a seed must replay
-    return [planned for _ in range(rounds) for planned in draw_round(random, services)]
+    drawn: list[Planned] = []
+    storms = count(1)
+    for number in range(rounds):
+        found = [planned for planned in draw_round(random, services) if not kinds or planned.kind in kinds]
+        drawn += found if number % 2 == 0 else [planned for storm in _storms(found, storms) for planned in storm]
+    return drawn
+
+
+def _storms(found: Sequence[Planned], numbers: Iterator[int]) -> Iterator[list[Planned]]:
+    """Group faults so that no target stands in one storm twice."""
+    left = list(found)
+    while left:
+        number, targets = next(numbers), set[str]()
+        storm: list[Planned] = []
+        for planned in left:
+            if len(storm) < STORM and planned.target not in targets:
+                storm.append(replace(planned, storm=number))
+                targets.add(planned.target)
+        taken = {(planned.kind, planned.target) for planned in storm}
+        left = [planned for planned in left if (planned.kind, planned.target) not in taken]
+        yield storm

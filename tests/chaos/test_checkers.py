@@ -96,6 +96,11 @@ def _due_later(evidence: Evidence) -> None:
     evidence.ops["op-1"].due = [4.5]
 
 
+def _late_without_faults(evidence: Evidence) -> None:
+    evidence.faults = []
+    evidence.trail = {**evidence.trail, "one": (born(1.0), pushed(2.0), claimed(9.0, 1), ended(9.5, 1))}
+
+
 def _much_later(evidence: Evidence) -> None:
     evidence.gathered = 1000.0
 
@@ -130,6 +135,10 @@ def _idle(evidence: Evidence) -> None:
 
 def _not_injected(evidence: Evidence) -> None:
     evidence.faults = [replace(evidence.faults[0], error="no children")]
+
+
+def _all_in_order(evidence: Evidence) -> None:
+    evidence.faults = [replace(evidence.faults[0], kind="stopped")]
 
 
 def _no_faults(evidence: Evidence) -> None:
@@ -167,6 +176,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("C6", "a step that does not follow the last", _trail("one", born(1.0), claimed(3.0, 1))),
     ("C7", "a claim before run_at", _trail("one", born(1.0), pushed(2.0), claimed(3.0, 1, run_at=3.5))),
     ("C7", "a run before it was due", _due_later),
+    ("C7", "late without a fault", _late_without_faults),
     ("C7", "work that never ends", _never_quiet),
     ("C7", "work that ends too late", _too_long),
     ("C8", "an overlap without a loss", _attempts((1, "failed"), (2, "complete"))),
@@ -188,6 +198,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("C14", "a fault that did not happen", _not_injected),
     ("C15", "a second run without a loss", _attempts((1, "interrupted"), (2, "complete"))),
     ("C15", "a second run without a fault", _no_faults),
+    ("C15", "a lost attempt after nothing but orderly stops", _all_in_order),
 ]
 
 

@@ -33,3 +33,15 @@ def test_a_run_without_an_end_is_one_whose_process_was_lost() -> None:
         Run("b", 1, "beta", 12, 1.6, 1.7),
         Run("a", 2, "alpha", 13, 9.0, None),
     ]
+
+
+def test_every_second_round_comes_in_storms_that_hit_no_target_twice() -> None:
+    drawn = draw_schedule(7, _SERVICES, rounds=2)
+    storms = [planned for planned in drawn if planned.storm]
+
+    assert Counter((planned.kind, planned.target) for planned in storms) == Counter(catalogue(_SERVICES))
+    assert set(Counter((planned.storm, planned.target) for planned in storms).values()) == {1}
+
+
+def test_a_schedule_may_be_kept_to_some_kinds() -> None:
+    assert {planned.kind for planned in draw_schedule(7, _SERVICES, rounds=2, kinds=["stopped"])} == {"stopped"}

@@ -1,11 +1,13 @@
 """Holds every checker against the evidence, and says in figures what happened."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 
 from tests.chaos import checkers, checkers_after
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Step
+
+from tidewheel_common.core.lifecycle import FINAL
 
 CHECKERS: Mapping[str, Callable[[Evidence], list[str]]] = {
     "C1 no loss": checkers.no_loss,
@@ -37,7 +39,6 @@ def lines(evidence: Evidence, verdicts: Mapping[str, list[str]]) -> Iterator[str
     """Say it for people."""
     yield ""
     yield from _figures(evidence)
-    yield ""
     yield from _recoveries(evidence)
     yield ""
     for name, found in verdicts.items():
@@ -61,21 +62,32 @@ def _figures(evidence: Evidence) -> Iterator[str]:
     )
     yield "quiet after the last healing: " + ("never" if evidence.quiet is None else f"{evidence.quiet:.1f} s")
     if waits:
-        yield f"lost attempts claimed again or ended after: p50 {median(waits):.1f} s, max {max(waits):.1f} s"
+        yield f"from the loss of an attempt to the next claim: p50 {median(waits):.1f} s, max {max(waits):.1f} s"
 
 
 def rescue_times(evidence: Evidence) -> list[float]:
-    """Return, for each attempt that was lost, the seconds from its start to the moment that it was given up."""
+    """Return the seconds from the loss of an attempt to the next claim of its task, or to its end.
+
+    An attempt is lost when the first fault of its time that may have hit it begins; without one, when it was claimed.
+    """
+    hits = sorted(
+        fault.began for fault in evidence.faults if fault.target.startswith(("executor", "postgres", "valkey"))
+    )
     found: list[float] = []
     for task, log in evidence.attempts.items():
         lost = {attempt for attempt, state in log if state == "lost"}
-        began = {step.attempt: step.at for step in evidence.trail.get(task, ()) if step.target == "running"}
-        found.extend(
-            step.at - began[step.attempt]
-            for step in evidence.trail.get(task, ())
-            if step.source == "running" and step.attempt in lost and step.attempt in began
-        )
+        found += _rescues(evidence.trail.get(task, ()), lost, hits) if lost else []
     return found
+
+
+def _rescues(steps: Sequence[Step], lost: set[int], hits: Sequence[float]) -> Iterator[float]:
+    for place, step in enumerate(steps):
+        if step.target != "running" or step.attempt not in lost:
+            continue
+        after = [later for later in steps[place + 1 :] if later.target == "running" or later.target in FINAL]
+        given_up = next((later.at for later in steps[place + 1 :] if later.source == "running"), step.at)
+        if after:
+            yield after[0].at - next((hit for hit in hits if step.at <= hit <= given_up), step.at)
 
 
 def _recoveries(evidence: Evidence) -> Iterator[str]:
@@ -85,6 +97,10 @@ def _recoveries(evidence: Evidence) -> Iterator[str]:
             kind = "executor" if fault.target.startswith("executor-") else fault.target
             place = "links" if fault.target.count("-") and fault.target.endswith(("postgres", "redis")) else kind
             times[f"{fault.kind} {place}"].append(fault.recovered)
+    late = checkers.lateness(evidence)
+    if late:
+        yield f"first claim after it was due: p50 {median(late) * 1000:.0f} ms, p99 {late[len(late) * 99 // 100]:.2f} s"
+    yield ""
     yield f"{'fault':34} {'times':>5} {'recovery p50':>12} {'max':>7}"
     for name, measured in sorted(times.items()):
         yield f"{name:34} {len(measured):5} {median(measured):10.2f} s {max(measured):5.2f} s"
