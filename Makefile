@@ -3,6 +3,9 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.8
 
+MINUTES ?= 12
+RATE ?= 150
+
 VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
@@ -37,8 +40,8 @@ format: $(SYNCED) ## mend what the linter and the formatter can mend
 bench: $(SYNCED) ## measure a stack on this machine; ARGS="--seconds 10"
 	@exec $(BIN)/python -m tests.bench.run $(ARGS)
 
-chaos: $(SYNCED) ## kill and starve things while tasks run
-	@exec $(BIN)/pytest tests/chaos $(ARGS)
+chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
+	@exec $(BIN)/python -m tests.chaos.campaign $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) --rate $(RATE) $(ARGS)
 
 sync: $(SYNCED) ## bring .venv up to date with uv.lock
 

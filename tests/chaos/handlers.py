@@ -1,0 +1,48 @@
+"""The handlers of the rig: each start and each end goes into the ledger, whatever becomes of the attempt."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from celery import shared_task
+from pydantic_settings import BaseSettings
+from tests.chaos import ledger
+
+
+class Surroundings(BaseSettings):
+    """Where the ledger is."""
+
+    chaos_ledger: Path
+
+
+class PlannedFailure(Exception):
+    """What a handler fails with when the task asks for it."""
+
+
+_LEDGER = Surroundings.model_validate({}).chaos_ledger
+
+
+def _note(task: Any, what: str, who: str) -> None:
+    ledger.append(_LEDGER, what=what, task=task.request.id, attempt=task.request.attempt, who=who)
+
+
+@shared_task(name="chaos.touch", bind=True)
+def touch(self: Any, who: str, failures: int = 0, canary: str = "") -> dict[str, Any]:
+    """Fail so many times, then succeed."""
+    _note(self, "start", who)
+    failed = self.request.retries < failures
+    _note(self, "end", who)
+    if failed:
+        raise PlannedFailure(canary)
+    return {"attempt": self.request.attempt, "canary": canary}
+
+
+@shared_task(name="chaos.linger", bind=True)
+async def linger(self: Any, who: str, seconds: float, canary: str = "") -> dict[str, Any]:
+    """Take a while."""
+    _note(self, "start", who)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        _note(self, "end", who)
+    return {"attempt": self.request.attempt, "canary": canary}

@@ -1,0 +1,47 @@
+"""The same seed breaks the same things in the same order; a round breaks everything once."""
+
+from collections import Counter
+
+from tests.chaos.cluster import Shape
+from tests.chaos.ledger import Run, read_runs
+from tests.chaos.schedule import KINDS, catalogue, draw_schedule
+
+_SERVICES = Shape().services
+
+
+def test_a_seed_gives_one_schedule() -> None:
+    assert draw_schedule(7, _SERVICES, rounds=2) == draw_schedule(7, _SERVICES, rounds=2)
+    assert draw_schedule(7, _SERVICES, rounds=1) != draw_schedule(8, _SERVICES, rounds=1)
+
+
+def test_a_round_has_every_fault_once() -> None:
+    drawn = Counter((planned.kind, planned.target) for planned in draw_schedule(7, _SERVICES, rounds=1))
+
+    assert drawn == Counter(catalogue(_SERVICES))
+    assert set(drawn.values()) == {1}
+
+
+def test_the_catalogue_uses_every_kind() -> None:
+    assert {kind for kind, _ in catalogue(_SERVICES)} == set(KINDS)
+
+
+def test_a_run_without_an_end_is_one_whose_process_was_lost() -> None:
+    lines = ["start a 1 alpha 11 1.5", "start b 1 beta 12 1.6", "end b 1 beta 12 1.7", "start a 2 alpha 13 9.0"]
+
+    assert read_runs(lines) == [
+        Run("a", 1, "alpha", 11, 1.5, None),
+        Run("b", 1, "beta", 12, 1.6, 1.7),
+        Run("a", 2, "alpha", 13, 9.0, None),
+    ]
+
+
+def test_every_second_round_comes_in_storms_that_hit_no_target_twice() -> None:
+    drawn = draw_schedule(7, _SERVICES, rounds=2)
+    storms = [planned for planned in drawn if planned.storm]
+
+    assert Counter((planned.kind, planned.target) for planned in storms) == Counter(catalogue(_SERVICES))
+    assert set(Counter((planned.storm, planned.target) for planned in storms).values()) == {1}
+
+
+def test_a_schedule_may_be_kept_to_some_kinds() -> None:
+    assert {planned.kind for planned in draw_schedule(7, _SERVICES, rounds=2, kinds=["stopped"])} == {"stopped"}
