@@ -256,7 +256,7 @@ async def test_a_restarted_redis_is_found_again(worker: Worker) -> None:
     await worker.valkey.aclose()
     with pytest.raises(RedisConnectionError):
         await worker.redis.ping()
-    await wait_until(lambda: "Trying again" in worker.log(), timeout=PATIENCE, what="the loss to be noticed")
+    await wait_until(lambda: "redis is away" in worker.log(), timeout=PATIENCE, what="the loss to be noticed")
     async with running(worker.server.program):
         ids = await worker.submit("t.short", 50)
         await worker.until_ran(ids)

@@ -44,6 +44,8 @@ def test_the_versions_are_the_ones_that_this_was_written_for() -> None:
     ("owner", "name", "expected"),
     [
         (redis.Channel, "_brpop_start", ["self", "timeout=None"]),
+        (redis.Channel, "maybe_refresh_binding_expiry", ["self"]),
+        (redis.Channel, "_queue_bind", ["self", "exchange", "routing_key", "pattern", "queue"]),
         (redis.Channel, "_brpop_read", ["self", "**options"]),
         (redis.Channel, "_basic_cancel", ["self", "consumer_tag"]),
         (redis.Channel, "_connparams", ["self", "asynchronous=False"]),

@@ -66,6 +66,7 @@ class Relay:
         self._budget = budget
         self._clock = clock
         self._windows: dict[str, Window] = {}
+        self._refused = False
 
     async def tick(self) -> float | None:
         """Move one batch."""
@@ -130,12 +131,15 @@ class Relay:
                 await self._release(tasks)
                 raise
         self._metrics.pushed.inc(len(tasks))
+        self._refused = False
 
     async def _release(self, tasks: Sequence[Dispatched]) -> None:
         async with self._engine.connect() as connection:
             released = await queries.tasks_release(connection, [task.queued for task in tasks])
         self._metrics.released.inc(released)
-        log.warning("hints refused", tasks=len(tasks), released=released)
+        # A line for each streak: the loop tries again and again.
+        (log.debug if self._refused else log.warning)("hints refused", tasks=len(tasks), released=released)
+        self._refused = True
 
     def _remember(self, queues: Sequence[str], rooms: Mapping[Line, int], dispatch: Dispatch) -> None:
         pushed = Counter(task.queued.line.queue for task in dispatch.queued)

@@ -16,6 +16,7 @@ from tidewheel_executor.discovery import Discover
 from tidewheel_executor.executor import Executor, ReportLost, attach, is_handler
 from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.settings import DEFAULT_QUEUE, ExecutorSettings
+from tidewheel_executor.transport.connection import PatientConnection
 from tidewheel_executor.transport.envelope import TASK
 from tidewheel_executor.transport.intake import Intake
 
@@ -46,6 +47,7 @@ def create_app(
     app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))
     app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), execute)
     attach(app, executor)
+    app.amqp.Connection = PatientConnection
     app.steps["worker"].update({Retire, Accompany})
     app.steps["consumer"].update({Pulse, Discover} if settings.serves_every_queue else {Pulse})
     app.set_default()

@@ -1,12 +1,27 @@
 """The one way to Redis for everything but the Celery transport."""
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-__all__ = ["TRANSIENT", "Redis", "open_redis"]
+__all__ = ["TRANSIENT", "Redis", "open_redis", "refuses_writes"]
 
 TRANSIENT: tuple[type[BaseException], ...] = (RedisError, OSError, TimeoutError)
 """What a lost, restarting, loading or full Redis raises; a loop waits and tries again."""
+
+
+_REFUSALS = ("OOM ", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Tell whether Redis is there but takes no writes: it is full, a replica, or its disk or its replicas failed it.
+
+    That is back-pressure: whoever meets it waits, and keeps what it has.
+    """
+    if isinstance(error, OutOfMemoryError | ReadOnlyError):
+        return True
+    return isinstance(error, ResponseError) and any(sign in str(error) for sign in _REFUSALS)
 
 
 def open_redis(url: str, *, client_name: str, pool_size: int = 4) -> Redis:
@@ -26,4 +41,7 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4) -> Redis:
         socket_connect_timeout=5.0,
         socket_keepalive=True,
         health_check_interval=15,
+        # After a failover an open connection may lead to what is a replica now: the next try opens a new one.
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[ReadOnlyError],
     )

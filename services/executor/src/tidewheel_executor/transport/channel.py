@@ -14,8 +14,9 @@ import structlog
 from celery.worker import state
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
+from tidewheel_common.streams.client import refuses_writes
 from tidewheel_common.streams.keys import stream_keys
 from tidewheel_executor.packing import Pack
 from tidewheel_executor.transport.entry import Entry
@@ -31,6 +32,9 @@ CLAIM_MOST = 100
 
 PULL_MOST = 2000
 """Entries that one pull takes at most; bounds how long the script holds Redis (about 5 ms)."""
+
+REFUSED_PAUSE = 1.0
+"""Seconds until a Redis that takes no writes is asked again."""
 
 _DATA_LOST = ("NOGROUP", "UNBLOCKED", "no longer exists")
 
@@ -53,6 +57,10 @@ class Channel(StockChannel):
     """What the connection waits for: `pull` or `doorbell`, and the streams that were asked."""
     _drained = False
     _script_loaded = False
+    _ask_again_at = 0.0
+    _refused = False
+    _unbound: tuple[tuple[str, str, str, str], ...] = ()
+    """What could not be bound yet."""
 
     def is_stream(self, queue: str) -> bool:
         """Tell whether a queue holds tasks. What Celery talks to itself on is not ours."""
@@ -72,7 +80,7 @@ class Channel(StockChannel):
             super()._brpop_start(timeout)
             return
         self.deliver_stash()
-        if self.qos.can_consume():
+        if self.qos.can_consume() and monotonic() >= self._ask_again_at:
             self._ask(self.intake, streams)
 
     def _ask(self, intake: Intake, streams: Sequence[str]) -> None:
@@ -127,6 +135,9 @@ class Channel(StockChannel):
     def _read_pull(self, intake: Intake, reply: Any, streams: Sequence[str]) -> Read:
         pulled = read_pulled(reply, streams)
         intake.turn = pulled.turn
+        if self._refused:
+            self._refused = False
+            log.info("redis takes writes again")
         self._script_loaded = True
         self._drained = not pulled.entries
         if pulled.made:
@@ -143,10 +154,21 @@ class Channel(StockChannel):
         self._drained = False
         if isinstance(error, NoScriptError):
             self._script_loaded = False
+        elif refuses_writes(error):
+            self._wait_for_room(error)
         elif not any(sign in str(error) for sign in _DATA_LOST):
             log.error("reading the task streams failed", error=str(error))
             self.client.connection.disconnect()
             raise RedisConnectionError(f"Reading the task streams failed: {error}") from error
+
+    def _wait_for_room(self, error: ResponseError) -> None:
+        """Let a Redis that takes no writes be for a moment. Reconnecting would not help, and writes too."""
+        if not self._refused:
+            log.warning("redis takes no writes", error_type=type(error).__name__, error=str(error)[:200])
+        self._refused = True
+        self._ask_again_at = monotonic() + REFUSED_PAUSE
+        if isinstance(error, ReadOnlyError):
+            self.client.connection.disconnect()  # another server may be the master by now
 
     # Delivering
 
@@ -180,10 +202,16 @@ class Channel(StockChannel):
         if self.intake is None or not streams:
             return
         try:
+            self._bind_again()
             self._tend(self.intake, streams)
         except TRANSIENT as error:
             # Reading notices a lost connection by itself.
             log.debug("tending failed", error_type=type(error).__name__)
+
+    def _bind_again(self) -> None:
+        unbound, self._unbound = self._unbound, ()
+        for binding in unbound:
+            self._queue_bind(*binding)
 
     def _tend(self, intake: Intake, streams: Sequence[str]) -> None:
         intake.settle(())
@@ -239,6 +267,15 @@ class Channel(StockChannel):
 
     # What else kombu asks of a queue
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """Bind a queue. While Redis takes no writes, the worker does without `celery inspect`."""
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except ResponseError as error:
+            if not refuses_writes(error):
+                raise
+            self._unbound = (*self._unbound, (exchange, routing_key, pattern, queue))
+
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if self.is_stream(queue):
             self._refuse(queue, message)
@@ -250,6 +287,14 @@ class Channel(StockChannel):
             f"{name} was sent to the queue {queue!r} with Celery's own delay() or apply_async(). Tidewheel keeps tasks "
             "in PostgreSQL and would lose it: submit it through the HTTP API or the client instead."
         )
+
+    def maybe_refresh_binding_expiry(self) -> None:
+        """Keep bindings alive; every second, so a Redis that takes no writes is no news here."""
+        try:
+            super().maybe_refresh_binding_expiry()
+        except ResponseError as error:
+            if not refuses_writes(error):
+                raise
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         if self.is_stream(queue):

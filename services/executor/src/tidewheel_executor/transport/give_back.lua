@@ -2,14 +2,18 @@
 --
 -- KEYS: one stream for each entry. ARGV: group, then for each entry: id, number of fields and values, these.
 -- Returns how many were given back. An entry that is not pending any more (acked, or Redis was emptied) stays gone:
--- PostgreSQL brings its task back.
+-- PostgreSQL brings its task back. One that a full Redis does not take anew stays pending.
 local group, at, given = ARGV[1], 2, 0
 for _, key in ipairs(KEYS) do
   local id, length = ARGV[at], tonumber(ARGV[at + 1])
-  if redis.call('XACK', key, group, id) == 1 then
-    redis.call('XDEL', key, id)
-    redis.call('XADD', key, '*', unpack(ARGV, at + 2, at + 1 + length))
-    given = given + 1
+  local pending = redis.pcall('XPENDING', key, group, id, id, 1)
+  if not pending.err and #pending == 1 then
+    local added = redis.pcall('XADD', key, '*', unpack(ARGV, at + 2, at + 1 + length))
+    if type(added) ~= 'table' or not added.err then
+      redis.call('XACK', key, group, id)
+      redis.call('XDEL', key, id)
+      given = given + 1
+    end
   end
   at = at + 2 + length
 end
