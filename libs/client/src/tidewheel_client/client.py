@@ -12,6 +12,7 @@ import httpx2
 from tidewheel_client.errors import ApiError, Unreachable
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_CONFLICT = 409
 
 
 class Client:
@@ -129,7 +130,7 @@ class Client:
             if response.is_success:
                 answer: dict[str, Any] = response.json() if response.content else {}
                 return answer
-            if response.status_code not in _RETRIED or attempt == self._tries:
+            if not _worth_repeating(response) or attempt == self._tries:
                 raise _api_error(response)
             await asyncio.sleep(self._pause(attempt, response.headers.get("Retry-After")))
         raise AssertionError("unreachable: the last try returns or raises")
@@ -138,6 +139,11 @@ class Client:
         if retry_after is not None and retry_after.isdecimal():
             return float(min(int(retry_after), 30))
         return float(min(0.2 * 2**attempt, 5.0) * (0.5 + self._jitter() / 2))
+
+
+def _worth_repeating(response: httpx2.Response) -> bool:
+    # 409 with Retry-After: the first try of this very call is still under way; later it can be answered.
+    return response.status_code in _RETRIED or (response.status_code == _CONFLICT and "Retry-After" in response.headers)
 
 
 def _api_error(response: httpx2.Response) -> ApiError:
