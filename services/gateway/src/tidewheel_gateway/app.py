@@ -27,6 +27,7 @@ from tidewheel_common.store.engine import open_engine
 from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import openapi, queries
 from tidewheel_gateway.accept import Acceptor
+from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
 from tidewheel_gateway.cursor import Cursors
@@ -87,6 +88,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         redirect_slashes=False,
         middleware=[
             Middleware(Edge, new_id=sources.new_id, metrics=parts.metrics),
+            Middleware(Admission, most=settings.calls_in_flight),
             Middleware(Guard, authenticator=parts.authenticator),
         ],
         exception_handlers={

@@ -28,6 +28,7 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "unauthorized": (401, "No valid API key"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
+    "body_too_slow": (408, "The body came too slowly"),
     "idempotency_in_flight": (409, "The same key is being processed"),
     "not_editable": (409, "The task cannot be changed any more"),
     "not_final": (409, "The task is not final"),

@@ -27,4 +27,11 @@ class GatewaySettings(SealingSettings):
         description="At the first start the tenant `default` is made with exactly this key.",
         examples=["tw_first_$(openssl rand -hex 32)"],
     )
+    calls_in_flight: int = Field(
+        1000,
+        ge=1,
+        description="Calls that submit or change something at the same time; more get 503 with Retry-After. Four times "
+        "as many may read.",
+        examples=["1000"],
+    )
     pool_size: int = Field(8, ge=2, le=100, description="Connections to PostgreSQL.", examples=["8"])
