@@ -116,7 +116,15 @@ async def schedules_next_due(connection: AsyncConnection, *, now: datetime | Non
     return seconds
 
 
-async def tasks_lost(connection: AsyncConnection, *, now: datetime | None, stale: float, size: int) -> list[LostTask]:
+async def tasks_lost(
+    connection: AsyncConnection,
+    *,
+    now: datetime | None,
+    stale: float,
+    size: int,
+    jumped_at: datetime | None = None,
+    jump: float = 0.0,
+) -> list[LostTask]:
     """Hold up to `size` running tasks whose executor is gone, until the transaction ends.
 
     Args:
@@ -124,8 +132,11 @@ async def tasks_lost(connection: AsyncConnection, *, now: datetime | None, stale
         now: the instant to act at.
         stale: seconds without a heartbeat after which an executor is lost.
         size: the most rows to hold.
+        jumped_at: when the clock has jumped forwards, if it has.
+        jump: by how many seconds.
     """
-    rows = (await _run(connection, "tasks_lost", {"now": now, "stale": stale, "size": size})).mappings()
+    values = {"now": now, "stale": stale, "size": size, "jumped_at": jumped_at, "jump": jump}
+    rows = (await _run(connection, "tasks_lost", values)).mappings()
     return [LostTask(**row) for row in rows]
 
 

@@ -111,7 +111,8 @@ FROM schedules
 WHERE next_run_at IS NOT NULL;
 
 -- name: tasks_lost :many
--- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long.
+-- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long. Leases from before
+-- a jump of the clock hold longer by as much.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), limits AS MATERIALIZED (
@@ -121,7 +122,11 @@ SELECT id, attempt, failures, lost, delivery, max_attempts, cancel_requested_at 
 FROM tasks
 WHERE queued_at IS NOT NULL AND state = 'running'
     AND (
-        lease_until < (SELECT now FROM limits)
+        lease_until < (SELECT now FROM limits) - CASE
+            WHEN started_at < CAST(:jumped_at AS timestamptz)
+            THEN make_interval(secs => CAST(:jump AS double precision))
+            ELSE interval '0'
+        END
         OR (
             started_at < (SELECT heard_since FROM limits)
             AND NOT EXISTS (

@@ -45,7 +45,15 @@ class Rescue:
         async with self.engine.begin() as connection:
             if not self.vigil.look(await queries.clock_read(connection, now=now)):
                 return None
-            lost = await queries.tasks_lost(connection, now=now, stale=self.stale, size=self.size)
+            jump = self.vigil.jump
+            lost = await queries.tasks_lost(
+                connection,
+                now=now,
+                stale=self.stale,
+                size=self.size,
+                jumped_at=None if jump is None else jump.at,
+                jump=0.0 if jump is None else jump.seconds,
+            )
             verdicts = list(judge(lost, self.jitter))
             rescued = await queries.tasks_rescue(connection, verdicts, now=now) if verdicts else []
         self._tell(rescued)
