@@ -4,8 +4,8 @@ Heartbeats grow stale in two innocent ways: PostgreSQL was away, so that nobody 
 both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched for a while
 without a gap and without a jump (research: reliability, 2.6).
 
-A jump forwards also ends leases that were written before it. Executors measure their leases by a clock that never jumps,
-so these leases hold longer by as much as the clock has jumped.
+A jump forwards also ends leases that were written before it. Executors measure their leases by a clock that never
+jumps, so these leases hold longer by as much as the clock has jumped.
 """
 
 import time
