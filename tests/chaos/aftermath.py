@@ -130,7 +130,8 @@ def _memory(pid: int) -> float:
 
 
 def read_logs(evidence: Evidence, cluster: Cluster) -> None:
-    """Take what the services logged."""
+    """Take what the services logged, and how they ended."""
+    evidence.deaths = list(cluster.deaths)
     evidence.logs = {
         name: (cluster.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
         for name in cluster.shape.services

@@ -16,8 +16,12 @@ EXPECTED = (
     r"Process 'ForkPoolWorker-\d+' pid:\d+ exited with 'signal \d+",
     r"consumer: Cannot connect to tidewheel_executor\.transport",
     r"Connection to broker lost",
+    # A child was killed: what it had is reported, and runs again.
+    r"^error: message lost",
 )
 """Log lines of the level ERROR that a fault explains. Whatever else is an error is unexpected."""
+
+_OWN_END = re.compile(r"(gateway|scheduler|dispatcher|executor-\d+|reaper) ended with exit code [1-9]\d*")
 
 _EXPECTED = re.compile("|".join(EXPECTED))
 
@@ -64,12 +68,15 @@ def cleaned_up(evidence: Evidence) -> list[str]:
 
 
 def quiet_logs(evidence: Evidence) -> list[str]:
-    """C13: no process logged an error that no fault explains."""
+    """C13: no process logged an error that no fault explains, or ended in one."""
     found: defaultdict[str, int] = defaultdict(int)
     for process, lines in evidence.logs.items():
         for line in lines:
             if (sentence := _complaint(line)) is not None and not _EXPECTED.search(sentence):
                 found[f"{process}: {sentence}"] += 1
+    for death in evidence.deaths:
+        if (own := _OWN_END.match(death)) is not None:
+            found[f"nobody harmed it, and {own[0]}"] += 1
     return [f"{sentence} ({count} times)" for sentence, count in found.items()]
 
 

@@ -65,6 +65,7 @@ class Evidence:
         places: where plaintext was looked for, and whether the canary was there.
         leftovers: figures that must be back at their base, as (name, now, allowed).
         logs: lines of each process.
+        deaths: what the supervisor said of each process that ended.
         planned: kinds and targets of the faults that were to happen.
         least: tasks that must have been accepted.
         gathered: when the rows were read, in seconds since the epoch.
@@ -83,6 +84,7 @@ class Evidence:
     places: Mapping[str, bool] = field(default_factory=dict)
     leftovers: Sequence[tuple[str, float, float]] = ()
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    deaths: Sequence[str] = ()
     planned: Sequence[tuple[str, str]] = ()
     least: int = 0
     quiet: float | None = 0.0

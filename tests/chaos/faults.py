@@ -1,5 +1,6 @@
 """What can be done to a cluster. Each fault is injected, lasts, and is healed."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -41,6 +42,17 @@ async def stopped(cluster: Cluster, target: str) -> AsyncIterator[None]:
 async def crashed(cluster: Cluster, target: str) -> AsyncIterator[None]:
     """End PostgreSQL by SIGQUIT, its immediate shutdown: no checkpoint, and recovery at the start."""
     await _ended(cluster, target, signal.SIGQUIT)
+    yield
+
+
+@asynccontextmanager
+async def all_killed(cluster: Cluster, target: str) -> AsyncIterator[None]:
+    """End several processes in the same moment: every executor, or everything with both servers."""
+    names = [name for name in cluster.shape.services if target == "everything" or name.startswith("executor")]
+    ends = [_ended(cluster, name, signal.SIGKILL) for name in names]
+    if target == "everything":
+        ends += [_ended(cluster, "valkey", signal.SIGKILL), _ended(cluster, "postgres", signal.SIGQUIT)]
+    await asyncio.gather(*ends)
     yield
 
 

@@ -57,6 +57,7 @@ def healthy() -> Evidence:
         places={"logs": False},
         leftovers=[("pending entries", 0, 0)],
         logs={"gateway": ['{"level": "info", "event": "process started"}', '{"level": "warning", "event": "lost"}']},
+        deaths=["executor-1 was killed by SIGKILL; it starts again in 0.2 s."],
         planned=[("frozen", "executor-1")],
         least=2,
         gathered=60.0,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 
+import asyncpg
+from redis.exceptions import RedisError
 from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Injected
 from tests.chaos.faults import DidNotHappen
@@ -15,6 +17,9 @@ from tests.chaos.schedule import KINDS, Planned
 from tests.support import wait_until
 
 _WHOLE = 60.0  # seconds until every service must be ready after everything was healed
+
+_FAILED = (DidNotHappen, AssertionError, OSError, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a fault meets that finds nothing to break, or its target broken already; or nothing came through again."""
 
 
 class Nemesis:
@@ -89,8 +94,8 @@ class Nemesis:
                 healed = began if planned.lasts == 0 else began + planned.lasts
                 await pause(planned.lasts)
             recovered = await self._probe.until_through() - healed if measured else None
-        except (DidNotHappen, AssertionError) as reason:
-            error = str(reason)
+        except _FAILED as reason:
+            error = f"{type(reason).__name__}: {reason}"
         return Injected(
             kind=planned.kind, target=planned.target, began=began, healed=healed, recovered=recovered, error=error
         )

@@ -11,6 +11,7 @@ from tests.chaos.faults import Fault
 
 KINDS: Mapping[str, Fault] = {
     "killed": faults.killed,
+    "all-killed": faults.all_killed,
     "stopped": faults.stopped,
     "frozen": faults.frozen,
     "child-killed": faults.childless,
@@ -66,6 +67,8 @@ def catalogue(services: Sequence[str]) -> list[tuple[str, str]]:
     links = [f"{service}-{store}" for service in services for store in ("postgres", "redis")]
     return [
         *((kind, service) for service in services for kind in _SERVICE),
+        ("all-killed", "executors"),
+        ("all-killed", "everything"),
         *(("child-killed", service) for service in services if service.startswith("executor")),
         *((kind, "valkey") for kind in _VALKEY),
         *((kind, "postgres") for kind in _POSTGRES),

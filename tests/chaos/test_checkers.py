@@ -125,6 +125,10 @@ def _unmeasured(evidence: Evidence) -> None:
     evidence.leftovers = []
 
 
+def _died_by_itself(evidence: Evidence) -> None:
+    evidence.deaths = ["dispatcher ended with exit code 1; it starts again in 0.2 s."]
+
+
 def _more_wanted(evidence: Evidence) -> None:
     evidence.least = 3
 
@@ -193,6 +197,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("C13", "an error", _log('{"level": "error", "event": "loop failed"}')),
     ("C13", "a warning with a traceback", _log('{"level": "warning", "event": "odd", "exception": "ValueError: no"}')),
     ("C13", "a traceback that is no record", _log("Traceback (most recent call last):")),
+    ("C13", "a process that nobody killed", _died_by_itself),
     ("C14", "too few tasks", _more_wanted),
     ("C14", "nothing ran", _idle),
     ("C14", "a fault that did not happen", _not_injected),

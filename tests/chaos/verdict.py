@@ -70,9 +70,8 @@ def rescue_times(evidence: Evidence) -> list[float]:
 
     An attempt is lost when the first fault of its time that may have hit it begins; without one, when it was claimed.
     """
-    hits = sorted(
-        fault.began for fault in evidence.faults if fault.target.startswith(("executor", "postgres", "valkey"))
-    )
+    targets = ("executor", "everything", "postgres", "valkey")
+    hits = sorted(fault.began for fault in evidence.faults if fault.target.startswith(targets))
     found: list[float] = []
     for task, log in evidence.attempts.items():
         lost = {attempt for attempt, state in log if state == "lost"}
