@@ -4,6 +4,7 @@ import os
 import signal
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -56,13 +57,22 @@ class Rig:
         async with Redis.from_url(self.stack.redis_url) as redis:
             await redis.flushall()
 
-    def end(self, service: str, number: signal.Signals) -> None:
-        """Send a signal to a service's main process."""
-        os.kill(self.stack.services[service], number)
+    def executor(self, number: signal.Signals) -> None:
+        """Send a signal to the executor's main process."""
+        os.kill(self.stack.services["executor"], number)
 
-    def lose_executor(self) -> None:
-        """Kill the executor with all its children: nobody is left to report anything."""
-        os.killpg(self.stack.services["executor"], signal.SIGKILL)
+    def executors(self, number: signal.Signals) -> None:
+        """Send a signal to the executor with all its children; after SIGKILL nobody is left to report anything."""
+        os.killpg(self.stack.services["executor"], number)
+
+    async def until_queued(self, least: int) -> None:
+        """Wait until so many tasks have their hints in Redis."""
+
+        async def queued() -> bool:
+            count: int = await self.database.fetchval("SELECT count(*) FROM tasks WHERE state = 'queued'")
+            return count >= least
+
+        await wait_until(queued, what="the dispatch")
 
     def work(self, **options: Any) -> dict[str, Any]:
         """Return a task that leaves a mark."""
@@ -106,7 +116,11 @@ class Rig:
             raise AssertionError(f"{error}: {[dict(row) for row in await open_tasks()]}") from error
 
     async def until_whole(self) -> None:
-        """Wait until every service answers again."""
+        """Disarm everything, and wait until the API answers and an executor lives."""
+        for armed in self.failpoints.iterdir():
+            if armed.suffix != ".fired":
+                armed.unlink()
+        self.executors(signal.SIGCONT)
 
         async def live() -> bool:
             try:
@@ -129,6 +143,16 @@ class Rig:
         """Return the tasks as they are."""
         found = await self.database.fetch("SELECT * FROM tasks WHERE id = ANY($1)", list(ids))
         return {row["id"]: row for row in found}
+
+    async def now(self) -> datetime:
+        """Return the time by the database's clock."""
+        instant: datetime = await self.database.fetchval("SELECT clock_timestamp()")
+        return instant
+
+    async def born_since(self, instant: datetime) -> set[UUID]:
+        """Return every task that was made since an instant and is still there."""
+        rows = await self.database.fetch("SELECT id FROM tasks WHERE created_at >= $1", instant)
+        return {row["id"] for row in rows}
 
     async def fires(self, schedule_id: UUID) -> set[UUID]:
         """Return the tasks of a schedule, and hold that no nominal time has fired twice."""
