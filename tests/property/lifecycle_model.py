@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewheel_common.core.decide import Standing, decide
@@ -35,7 +35,11 @@ from tidewheel_scheduler.rescue import judge
 TENANT = UUID(int=1)
 START = datetime(2027, 1, 1, tzinfo=UTC)
 STALE = 15.0
+SWEEPS = ("promote", "expire", "rescue", "reap")
 LINE = Line("default", Priority.MEDIUM)
+
+Act = Callable[[AsyncConnection], Coroutine[Any, Any, Any]]
+"""Statements, to be run in one transaction."""
 
 OUTCOMES: tuple[Outcome, ...] = (Completed(b"1"), Failed("no", "Error"), Refused("never", "Error"), Lost())
 
@@ -55,7 +59,10 @@ class Row:
 
     state: State
     attempt: int
+    lost: int
     remove_at: datetime | None
+    logged: int
+    """How many attempts its execution log has."""
 
 
 @dataclass(slots=True)
@@ -67,22 +74,47 @@ class World:
     now: datetime = START
     rows: dict[UUID, Row] = field(default_factory=dict)
 
-    def run(self, act: Callable[[AsyncConnection], Coroutine[Any, Any, Any]]) -> Any:
+    def run(self, act: Act) -> Any:
         """Run statements in a transaction of their own."""
+        return self.loop.run_until_complete(self._enclosed(act))
 
-        async def enclosed() -> Any:
-            async with self.engine.begin() as connection:
-                return await act(connection)
+    def run_at_once(self, *acts: Act) -> list[Any]:
+        """Run statements at the same time, each in a transaction and on a connection of its own."""
 
-        return self.loop.run_until_complete(enclosed())
+        async def gathered() -> list[Any]:
+            return await asyncio.gather(*map(self._enclosed, acts))
+
+        return self.loop.run_until_complete(gathered())
+
+    def drop(self, act: Act) -> None:
+        """Run statements and lose the connection before the commit: PostgreSQL takes back what they did."""
+
+        async def dropped() -> None:
+            async with self.engine.connect() as connection:
+                await act(connection)
+                await connection.rollback()
+
+        self.loop.run_until_complete(dropped())
+        assert self.look() == self.rows, "something outlived a transaction that did not"
+
+    def close(self) -> None:
+        """Close the connections and the event loop."""
+        self.loop.run_until_complete(self.engine.dispose())
+        self.loop.close()
+
+    async def _enclosed(self, act: Act) -> Any:
+        async with self.engine.begin() as connection:
+            return await act(connection)
 
     def look(self) -> dict[UUID, Row]:
         """Read all tasks."""
-        columns = (tables.tasks.c.id, tables.tasks.c.state, tables.tasks.c.attempt, tables.tasks.c.remove_at)
+        task, attempts = tables.tasks.c, tables.attempts
+        logged = select(func.count()).select_from(attempts).where(attempts.c.task_id == task.id).scalar_subquery()
+        query = select(task.id, task.state, task.attempt, task.lost, task.remove_at, logged.label("logged"))
 
         async def read(connection: AsyncConnection) -> dict[UUID, Row]:
-            found = await connection.execute(select(*columns))
-            return {row.id: Row(State(row.state), row.attempt, row.remove_at) for row in found}
+            found = await connection.execute(query)
+            return {row.id: Row(State(row.state), row.attempt, row.lost, row.remove_at, row.logged) for row in found}
 
         rows: dict[UUID, Row] = self.run(read)
         return rows
@@ -97,6 +129,9 @@ class World:
                 assert edge in allowed, f"{owner} took {task_id} from {edge[0]} to {edge[1]}"
             if before is not None:
                 self._check_pair(before, after, owner)
+            if after is not None:
+                ended = after.attempt - (after.state is State.RUNNING)
+                assert after.logged == ended, f"{owner} left {after.logged} of {ended} attempts in the log"
         self.rows = rows
 
     def _check_pair(self, before: Row, after: Row | None, owner: Owner) -> None:
@@ -107,6 +142,7 @@ class World:
             return
         claimed = (before.state, after.state) == (State.QUEUED, State.RUNNING)
         assert after.attempt == before.attempt + claimed, f"{owner} changed the fence outside a claim"
+        assert after.lost <= before.lost + 1, f"{owner} counted one loss twice"
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -121,9 +157,8 @@ class Lifecycle(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._ids = 1000
-        self.world = World(open_engine(self.url, application_name="model", pool_size=1), asyncio.new_event_loop())
-        self.world.run(lambda connection: connection.execute(tables.tasks.delete()))
-        self.world.run(lambda connection: connection.execute(tables.attempts.delete()))
+        self.world = World(open_engine(self.url, application_name="model", pool_size=2), asyncio.new_event_loop())
+        self.world.run(_clear)
 
     def _new_id(self) -> UUID:
         # Not random: the order of ids decides which task is dispatched first, and a failing run must replay.
@@ -131,10 +166,11 @@ class Lifecycle(RuleBasedStateMachine):
         return UUID(int=self._ids)
 
     def teardown(self) -> None:
-        self._take_back()
-        self._end()
-        self.world.loop.run_until_complete(self.world.engine.dispose())
-        self.world.loop.close()
+        try:
+            self._take_back()
+            self._end()
+        finally:
+            self.world.close()
 
     @initialize(target=hints)
     def some_tasks_are_queued(self) -> Any:
@@ -151,49 +187,47 @@ class Lifecycle(RuleBasedStateMachine):
         kept=st.sampled_from([0.0, 50.0]),
     )
     def submit(self, delay: int, expires: int | None, most: int, delivery: Delivery, kept: float) -> UUID:
-        row = TaskRow(
-            id=self._new_id(), tenant_id=TENANT, handler="h", queue=LINE.queue, priority=LINE.priority,
-            payload=b"sealed", max_attempts=most, timeout=20.0, backoff=None, removal_delay=kept, delivery=delivery,
-            tags="", traceparent=None, run_at=None, delay=timedelta(seconds=delay),
-            expires_at=self.world.now + timedelta(seconds=expires) if expires else None,
-        )  # fmt: skip
+        ends = self.world.now + timedelta(seconds=expires) if expires else None
+        row = task_row(self._new_id(), delay=delay, expires_at=ends, most=most, delivery=delivery, kept=kept)
         self._step(Owner.GATEWAY, lambda c: gateway.tasks_accept(c, [Submission(rows=(row,))], now=self.world.now))
         return row.id
 
-    @rule(seconds=st.sampled_from([1, 10, 60]), sweep=st.sampled_from(["none", "promote", "expire", "rescue", "reap"]))
-    def time_passes(self, seconds: int, sweep: str) -> None:
+    @rule(seconds=st.sampled_from([1, 10, 60]), sweep=st.sampled_from([None, *SWEEPS]))
+    def time_passes(self, seconds: int, sweep: str | None) -> None:
         self.world.now += timedelta(seconds=seconds)
-        {"none": lambda: None, "promote": self._promote, "expire": self._expire, "rescue": self._rescue}.get(
-            sweep, self._reap
-        )()
+        if sweep is not None:
+            self._sweep(sweep)
 
-    def _promote(self) -> None:
-        self._step(Owner.SCHEDULER, lambda c: scheduler.tasks_promote(c, now=self.world.now, size=100))
+    def _sweep(self, name: str) -> None:
+        owner, act = self._sweeping(name)
+        self._step(owner, act)
 
-    def _expire(self) -> None:
-        self._step(Owner.SCHEDULER, lambda c: scheduler.tasks_expire(c, now=self.world.now, size=100))
+    def _sweeping(self, name: str) -> tuple[Owner, Act]:
+        now = self.world.now
+        sweeps: dict[str, tuple[Owner, Act]] = {
+            "promote": (Owner.SCHEDULER, lambda c: scheduler.tasks_promote(c, now=now, size=100)),
+            "expire": (Owner.SCHEDULER, lambda c: scheduler.tasks_expire(c, now=now, size=100)),
+            "rescue": (Owner.SCHEDULER, self._rescue),
+            "reap": (Owner.REAPER, lambda c: reaper.tasks_remove(c, most=100, now=now)),
+        }
+        return sweeps[name]
 
-    def _rescue(self) -> None:
-        async def rescue(connection: AsyncConnection) -> None:
-            lost = await scheduler.tasks_lost(connection, now=self.world.now, stale=STALE, size=100)
-            verdicts = list(judge(lost, lambda: 0.5))
-            if verdicts:
-                await scheduler.tasks_rescue(connection, verdicts, now=self.world.now)
-
-        self._step(Owner.SCHEDULER, rescue)
-
-    def _reap(self) -> None:
-        self._step(Owner.REAPER, lambda c: reaper.tasks_remove(c, most=100, now=self.world.now))
+    async def _rescue(self, connection: AsyncConnection) -> None:
+        lost = await scheduler.tasks_lost(connection, now=self.world.now, stale=STALE, size=100)
+        verdicts = list(judge(lost, lambda: 0.5))
+        if verdicts:
+            await scheduler.tasks_rescue(connection, verdicts, now=self.world.now)
 
     @rule(target=hints, room=st.integers(1, 3))
     def dispatch(self, room: int) -> Any:
-        grant = dispatcher.Grant(LINE, room)
-        served = [(LINE.queue, "h")]
-        dispatch = self._step(
-            Owner.DISPATCHER,
-            lambda c: dispatcher.tasks_dispatch(c, [grant], served=served, budget=100, park=60.0, now=self.world.now),
-        )
+        dispatch = self._step(Owner.DISPATCHER, self._dispatching(room))
         return multiple(*(each.hint for each in dispatch.queued))
+
+    def _dispatching(self, room: int) -> Act:
+        grant = dispatcher.Grant(LINE, room)
+        return lambda c: dispatcher.tasks_dispatch(
+            c, [grant], served=[(LINE.queue, "h")], budget=100, park=60.0, now=self.world.now
+        )
 
     @rule(lost=consumes(hints))
     def redis_loses_a_hint(self, lost: Hint) -> None:
@@ -215,37 +249,43 @@ class Lifecycle(RuleBasedStateMachine):
         return self._claim([hint])
 
     def _claim(self, hints: Sequence[Hint]) -> Any:
-        rows = self._step(
-            Owner.EXECUTOR,
-            lambda c: executor.tasks_claim(
-                c,
-                ids=[hint.task_id for hint in hints],
-                attempts=[hint.attempt for hint in hints],
-                executor_id=self._new_id(),
-                default_timeout=20.0,
-                grace=5.0,
-                now=self.world.now,
-            ),
+        return multiple(*believed(self._step(Owner.EXECUTOR, self._claiming(hints))))
+
+    def _claiming(self, hints: Sequence[Hint]) -> Act:
+        executor_id = self._new_id()
+        return lambda c: executor.tasks_claim(
+            c,
+            ids=[hint.task_id for hint in hints],
+            attempts=[hint.attempt for hint in hints],
+            executor_id=executor_id,
+            default_timeout=20.0,
+            grace=5.0,
+            now=self.world.now,
         )
-        return multiple(*(Attempt(row.id, row.attempt, _standing(row)) for row in rows))
 
     # An attempt that is not consumed may be finished again: by a zombie.
     @rule(attempt=attempts, outcome=st.sampled_from(OUTCOMES))
     def finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        holds = self._holds(attempt)
+        rows = self._step(Owner.EXECUTOR, self._finishing(attempt, outcome))
+        assert bool(rows) == holds, "only the attempt that holds the task may end it"
+
+    def _holds(self, attempt: Attempt) -> bool:
+        row = self.world.rows.get(attempt.task_id)
+        return row is not None and (row.state, row.attempt) == (State.RUNNING, attempt.number)
+
+    def _finishing(self, attempt: Attempt, outcome: Outcome) -> Act:
         endings = executor.Endings()
         endings.add(attempt.task_id, attempt.number, decide(attempt.standing, outcome, jitter=0.5))
-        before = self.world.rows.get(attempt.task_id)
-        rows = self._step(Owner.EXECUTOR, lambda c: executor.tasks_finish(c, endings, now=self.world.now))
-        holds = before is not None and (before.state, before.attempt) == (State.RUNNING, attempt.number)
-        assert bool(rows) == holds, "only the attempt that holds the task may end it"
+        return lambda c: executor.tasks_finish(c, endings, now=self.world.now)
 
     @rule(target=attempts, count=st.integers(1, 3))
     def others_run_what_lost_executors_held(self, count: int) -> Any:
         """The lost ones may still speak up."""
         self.world.now += timedelta(seconds=60)
-        self._rescue()
+        self._sweep("rescue")
         self.world.now += timedelta(seconds=60)
-        self._promote()
+        self._sweep("promote")
         hints = self.dispatch(count).values
         return self._claim(hints) if hints else multiple()
 
@@ -253,17 +293,14 @@ class Lifecycle(RuleBasedStateMachine):
     def a_caller_acts(self, task_id: UUID, action: str) -> None:
         now = self.world.now
         moved = {"run_at": now + timedelta(seconds=20 if action == "later" else -10)}
-        acts: dict[str, Callable[[AsyncConnection], Coroutine[Any, Any, Any]]] = {
+        acts: dict[str, Act] = {
             "cancel": lambda c: gateway.task_cancel(c, TENANT, task_id, now=now),
             "redrive": lambda c: gateway.task_redrive(c, TENANT, task_id, now=now),
             "discard": lambda c: gateway.task_discard(c, TENANT, task_id, now=now),
         }
-        edit: Callable[[AsyncConnection], Coroutine[Any, Any, Any]] = lambda c: gateway.task_edit(  # noqa: E731 - one of five
-            c, TENANT, task_id, moved, now=now
-        )
-        self._step(Owner.GATEWAY, acts.get(action, edit))
+        self._step(Owner.GATEWAY, acts.get(action, lambda c: gateway.task_edit(c, TENANT, task_id, moved, now=now)))
 
-    def _step(self, owner: Owner, act: Callable[[AsyncConnection], Coroutine[Any, Any, Any]]) -> Any:
+    def _step(self, owner: Owner, act: Act) -> Any:
         answer = self.world.run(act)
         self.world.check(owner)
         return answer
@@ -272,13 +309,40 @@ class Lifecycle(RuleBasedStateMachine):
         """From wherever the tasks are, the sweeps and one good executor bring each of them to a final state."""
         for _ in range(12):
             self.world.now += timedelta(seconds=60)
-            for sweep in (self._rescue, self._expire, self._promote):
-                sweep()
+            for sweep in ("rescue", "expire", "promote"):
+                self._sweep(sweep)
             for hint in self.dispatch(100).values:
                 for attempt in self._claim([hint]).values:
                     self.finish(attempt, OUTCOMES[0])
         open_ = [str(task_id) for task_id, row in self.world.rows.items() if row.state not in FINAL]
         assert not open_, f"these tasks never end: {open_}"
+
+
+def task_row(
+    task_id: UUID,
+    *,
+    delay: int = 0,
+    expires_at: datetime | None = None,
+    most: int = 2,
+    delivery: Delivery = Delivery.AT_LEAST_ONCE,
+    kept: float = 50.0,
+) -> TaskRow:
+    """Return a task as the gateway would insert it."""
+    return TaskRow(
+        id=task_id, tenant_id=TENANT, handler="h", queue=LINE.queue, priority=LINE.priority, payload=b"sealed",
+        max_attempts=most, timeout=20.0, backoff=None, removal_delay=kept, delivery=delivery, tags="",
+        traceparent=None, run_at=None, delay=timedelta(seconds=delay), expires_at=expires_at,
+    )  # fmt: skip
+
+
+def believed(rows: Sequence[Any]) -> list[Attempt]:
+    """Return what an executor believes to hold after a claim."""
+    return [Attempt(row.id, row.attempt, _standing(row)) for row in sorted(rows, key=lambda row: row.id)]
+
+
+async def _clear(connection: AsyncConnection) -> None:
+    for table in (tables.tasks, tables.attempts, tables.idempotency_keys):
+        await connection.execute(table.delete())
 
 
 def _standing(row: Any) -> Standing:

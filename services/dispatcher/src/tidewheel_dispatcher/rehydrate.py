@@ -10,6 +10,7 @@ import asyncio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.epoch import Signature, begin_epoch, finish_epoch, read_signature
@@ -64,6 +65,7 @@ class Rehydrate:
         log.warning("redis may have lost data", signal=signal)
         self._metrics.losses.inc()
         await begin_epoch(self._redis)
+        fp("dispatcher.rehydrating")
         async with self._engine.connect() as connection:
             before = await queries.clock_ago(connection, 0.0)
         return Search(self._engine, self._redis, before=before), signature
@@ -91,5 +93,6 @@ class Rehydrate:
         async with self._engine.connect() as connection:
             ready = await queries.lines_ready(connection)
         await ensure_groups(self._redis, sorted({each.line.queue for each in ready}))
+        fp("dispatcher.rehydrated")
         whole = await finish_epoch(self._redis, signature)
         log.warning("redis rehydrated", tasks=search.taken_back, again=not whole)

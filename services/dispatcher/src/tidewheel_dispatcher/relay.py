@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.streams.client import TRANSIENT, Redis
 from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, lines_of, push
 from tidewheel_dispatcher import queries
@@ -83,7 +84,10 @@ class Relay:
         if not grants:
             return next_tick(rooms, grants, {}, self._budget)
         dispatch = await self._mark(grants)
+        if dispatch.queued:
+            fp("dispatcher.marked")
         await self._push(dispatch.queued)
+        fp("dispatcher.pushed")
         self._remember(queues, rooms, dispatch)
         return next_tick(rooms, grants, dispatch.moved, self._budget)
 

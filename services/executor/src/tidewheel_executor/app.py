@@ -10,6 +10,7 @@ from celery.app.utils import find_app
 from celery.signals import setup_logging
 from kombu import Queue
 
+from tidewheel_common.process.failpoints import arm
 from tidewheel_common.process.logs import configure_logs
 from tidewheel_executor.bootsteps import Accompany, Pulse, Retire
 from tidewheel_executor.discovery import Discover
@@ -42,6 +43,7 @@ def create_app(
         execute: The module that defines `tidewheel.execute`.
         executor_id: The executor's id; a new one when it is not given.
     """
+    arm(settings.failpoints)  # before the first fork: children inherit it
     app = Celery("tidewheel") if settings.celery_app is None else find_app(settings.celery_app)
     executor = _executor(app, settings, executor_id or uuid4(), report_lost)
     app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))

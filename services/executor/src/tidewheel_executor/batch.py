@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.outcome import Interrupted, Refused
 from tidewheel_common.crypto.sealed import Sealer
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import span_from
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
@@ -78,7 +79,9 @@ class Batch:
         kit = self._kit
         kit.limit.guard()
         hints = self._served(read_hints(raw))
+        fp("executor.hinted")
         claimed = kit.enter(claim(kit.engine, hints, kit.terms, hard_limit=hard_limit)) if hints else []
+        fp("executor.claimed")
         kit.figures.claimed(hinted=len(hints), claimed=len(claimed))
         found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
         try:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.outcome import Completed, Failed, Refused
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import is_transient
 from tidewheel_executor import queries
 from tidewheel_executor.figures import Figures
@@ -73,6 +74,7 @@ class Recorder:
             await self._record(piece)
 
     async def _record(self, endings: Sequence[Ended]) -> None:
+        fp("executor.ran")
         try:
             recorded = await self._finish(endings)
         except DBAPIError as error:
@@ -83,6 +85,7 @@ class Recorder:
             for ended in endings:
                 await self._record_alone(ended)
             return
+        fp("executor.finished")
         self._figures.finished(recorded, fenced=len(endings) - len(recorded))
         await self._tell(recorded)
         _log_each(recorded)

@@ -16,6 +16,7 @@ from celery.worker import state
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
@@ -159,6 +160,7 @@ class Companion:
         lost = self._lost = LostReports(self._executor, engine)
 
         async def show_presence() -> None:
+            fp("executor.beating")
             async with engine.connect() as connection:
                 await beat(connection, self._presence)
 

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tidewheel_common.core.errors import Misconfigured
+from tidewheel_common.process.failpoints import arm
 from tidewheel_common.process.logs import configure_logs
 from tidewheel_common.process.service import EXIT_FAILED
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
@@ -78,6 +79,7 @@ def main() -> int:
     """Read the settings and serve."""
     settings = load_settings(GatewaySettings)
     configure_logs("gateway", settings.log_level)
+    arm(settings.failpoints)
     tracing = start_tracing("tidewheel-gateway", endpoint=settings.otlp_endpoint)
     try:
         return serve(settings)

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
@@ -97,6 +98,7 @@ class Acceptor:
     async def _taken(self, submission: Submission) -> Stored:
         use = submission.key
         stored = None if use is None else await self.find(use.tenant_id, use.key)
+        fp("gateway.replaying")
         if stored is None:  # its time ended between the two looks
             raise busy()
         return stored
@@ -112,7 +114,10 @@ class Acceptor:
     async def _fly(self, submissions: Sequence[Submission]) -> list[Acceptance]:
         with self._metrics.flight(sum(len(submission.rows) for submission in submissions)):
             async with self._engine.connect() as connection:
-                return await queries.tasks_accept(connection, submissions)
+                fp("gateway.before_insert")
+                accepted = await queries.tasks_accept(connection, submissions)
+                fp("gateway.after_insert")
+                return accepted
 
     def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:
         self._metrics.accepted(len(rows))

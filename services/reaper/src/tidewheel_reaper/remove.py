@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_reaper import queries
 from tidewheel_reaper.metrics import ReaperMetrics
@@ -24,7 +25,9 @@ class Remove:
     async def tick(self) -> float | None:
         """Delete one batch, and say when the next task is due."""
         async with self._engine.connect() as connection:
+            fp("reaper.choosing")
             removed = await queries.tasks_remove(connection, most=self._batch)
+            fp("reaper.removed")
             self._metrics.removed.inc(removed)
             if removed == self._batch:
                 return AGAIN

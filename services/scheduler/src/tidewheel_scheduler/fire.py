@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.recurrence import Recurrence
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
@@ -44,6 +45,8 @@ class Fire:
         async with self.engine.begin() as connection:
             due = await queries.schedules_due(connection, now=now, size=self.size)
             turns, broken = self._turns(due)
+            if turns:
+                fp("scheduler.firing")
             born = await queries.schedules_fire(connection, turns, now=now) if turns else []
             for schedule in broken:
                 await queries.schedules_pause(connection, schedule.id, now=now)
@@ -51,6 +54,7 @@ class Fire:
             following = None if full else await queries.schedules_next_due(connection, now=now)
         self.counts.paused.inc(len(broken))
         if born:
+            fp("scheduler.fired")
             self.wake_dispatcher()
             self.counts.fired.inc(len(born))
         if full:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
@@ -34,6 +35,7 @@ class Promote:
             full = len(late) >= self.size
             due = None if full else await queries.tasks_next_due(connection, now=now)
         if late:
+            fp("scheduler.promoted")
             self.wake_dispatcher()
             self._count(late)
         if full:

@@ -13,6 +13,7 @@ from tidewheel_common.core.decide import Standing, Transition, decide
 from tidewheel_common.core.lifecycle import FINAL, State
 from tidewheel_common.core.outcome import Lost
 from tidewheel_common.core.task import Delivery, Retry
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
@@ -55,6 +56,8 @@ class Rescue:
                 jump=0.0 if jump is None else jump.seconds,
             )
             verdicts = list(judge(lost, self.jitter))
+            if verdicts:
+                fp("scheduler.rescuing")
             rescued = await queries.tasks_rescue(connection, verdicts, now=now) if verdicts else []
         self._tell(rescued)
         # A full batch of which nothing moved would come back for ever.

@@ -26,6 +26,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from tidewheel_common.core.errors import Misconfigured
+from tidewheel_common.process.failpoints import arm
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.logs import configure_logs
 from tidewheel_common.process.loop import Loop, LoopFailed, Transient, run_loops
@@ -90,6 +91,7 @@ def open_process(name: str, settings: S, *, shared_metrics: Path | None = None) 
         Misconfigured: The probes' address is taken.
     """
     configure_logs(name, settings.log_level)
+    arm(settings.failpoints)
     tracing = start_tracing(f"tidewheel-{name}", endpoint=settings.otlp_endpoint)
     health = Health()
     metrics = Metrics(name, shared=shared_metrics)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="Where spans go, over OTLP/HTTP. Unset: nowhere.",
         examples=["http://localhost:4318"],
+    )
+    failpoints: DirectoryPath | None = Field(
+        None,
+        description="For tests of Tidewheel itself: the directory that arms failpoints. Unset: they do nothing.",
+        examples=["./failpoints"],
     )
 
 

@@ -11,6 +11,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.packing import Pack, Packer
 from tidewheel_executor.transport.entry import Entry, Unreadable
@@ -121,6 +122,7 @@ class Intake:
         """Acknowledge a message: PostgreSQL knows what became of its tasks."""
         self.in_flight.pop(tag, None)
         self._release(entries)
+        fp("executor.acking")
         self.settle(entries)
 
     def return_message(self, tag: str, entries: Sequence[Entry]) -> None:
@@ -152,6 +154,7 @@ class Intake:
         """Let others have everything that is not finished, and leave the group: this worker stops."""
         self.stash += [entry for entries in self.in_flight.values() for entry in entries]
         self.in_flight.clear()
+        fp("executor.giving_back")
         self.give_back_stash()
         self.settle(())
         if self._streams is not None:

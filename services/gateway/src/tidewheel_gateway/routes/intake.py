@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import current_traceparent, span_from
 from tidewheel_gateway import declare, view
 from tidewheel_gateway.auth import Tenant
@@ -64,6 +65,7 @@ class _Call:
                 if task_id is not None and candidate is not None
             )
             outcome = await self.parts.acceptor.accept(Submission(rows=rows, key=self.use, places=ids))
+        fp("gateway.before_answer")
         return (outcome if isinstance(outcome, Accepted) else self.checked(outcome)), ids
 
 
