@@ -17,6 +17,8 @@ class Surroundings(BaseSettings):
     """What the environment says about this test run."""
 
     ci: bool = False
+    examples: int = 150
+    """How many random cases the longest campaigns take; `EXAMPLES=100000` for a long one."""
 
 
 @overload

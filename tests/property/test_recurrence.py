@@ -1,14 +1,20 @@
 """Recurrence against an oracle that looks at every minute."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support import Surroundings
 
+from tidewheel_common.core.cron import cron_times
+from tidewheel_common.core.dst import Dst, Gap, Overlap
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.recurrence import Recurrence
 
+EXAMPLES = Surroundings().examples
 _MINUTE = timedelta(minutes=1)
 _SPAN = timedelta(hours=40)
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -57,34 +63,40 @@ def values(field: str, low: int, high: int) -> set[int]:
 
 
 class Oracle:
-    """Debian's rules, minute by minute."""
+    """What each minute's clock shows, and what the policy makes of it; Debian's rules where it says nothing."""
 
-    def __init__(self, expression: str, zone: str) -> None:
+    def __init__(self, expression: str, zone: str, dst: Dst) -> None:
         parts = expression.split()
         self._sets = [values(part, *limits) for part, limits in zip(parts, _RANGES, strict=True)]
         self._both_days = parts[2].startswith("*") or parts[4].startswith("*")
-        self._follows_the_wall = parts[0].startswith("*") or parts[1].startswith("*")
+        elapsed = parts[0].startswith("*") or parts[1].startswith("*")
+        self._gap = dst.gap or (Gap.SKIP if elapsed else Gap.SHIFT)
+        self._overlap = dst.overlap or (Overlap.BOTH if elapsed else Overlap.FIRST)
         self._zone = ZoneInfo(zone)
 
     def between(self, since: datetime, until: datetime) -> list[datetime]:
-        found = self._walls(since, until) if self._follows_the_wall else self._fixed(since, until)
+        days = timedelta(days=2)  # more than any offset or gap
+        shown: dict[datetime, list[datetime]] = {}
+        for instant in _minutes(since - days, until + days):
+            shown.setdefault(instant.astimezone(self._zone).replace(tzinfo=None, fold=0), []).append(instant)
+        walls = sorted(shown)
+        found: set[datetime] = set()
+        for wall in _minutes(walls[0], walls[-1]):
+            if self._matches(wall):
+                found |= self._instants(wall, shown)
         return sorted(time for time in found if since < time <= until)
 
-    def _walls(self, since: datetime, until: datetime) -> set[datetime]:
-        instants = _minutes(since, until)
-        return {instant for instant in instants if self._matches(instant.astimezone(self._zone))}
-
-    def _fixed(self, since: datetime, until: datetime) -> set[datetime]:
-        days = timedelta(days=2)  # more than any offset or gap
-        walls = _minutes((since - days).replace(tzinfo=None), (until + days).replace(tzinfo=None))
-        return {self._first_instant(wall) for wall in walls if self._matches(wall)}
-
-    def _first_instant(self, wall: datetime) -> datetime:
-        while (instant := wall.replace(tzinfo=self._zone).astimezone(UTC)).astimezone(self._zone).replace(
-            tzinfo=None
-        ) != wall:
-            wall += _MINUTE
-        return instant
+    def _instants(self, wall: datetime, shown: dict[datetime, list[datetime]]) -> set[datetime]:
+        instants = shown.get(wall, [])
+        if not instants:
+            if self._gap is Gap.SKIP:
+                return set()
+            while wall not in shown:
+                wall += _MINUTE
+            return {shown[wall][0]}
+        return {Overlap.FIRST: {instants[0]}, Overlap.SECOND: {instants[-1]}, Overlap.BOTH: set(instants)}[
+            self._overlap
+        ]
 
     def _matches(self, wall: datetime) -> bool:
         minutes, hours, days, months, weekdays = self._sets
@@ -113,6 +125,50 @@ def _never(expression: str) -> bool:
     return min(days) > max(lengths[month] for month in months)
 
 
+_ZONES = [
+    "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Chatham", "America/Santiago",
+    "Africa/Cairo", "Antarctica/Troll", "Pacific/Apia", "Africa/Casablanca", "UTC",
+]  # fmt: skip
+
+
+def _changes_of(name: str, first: int = 2015, last: int = 2030) -> list[datetime]:
+    """The hours after which a zone's clocks have changed."""
+    zone, hour = ZoneInfo(name), timedelta(hours=1)
+    begin = datetime(first, 1, 1, tzinfo=UTC)
+    hours = range((datetime(last + 1, 1, 1, tzinfo=UTC) - begin) // hour)
+    instants = [begin + number * hour for number in hours]
+    return [
+        later
+        for earlier, later in pairwise(instants)
+        if earlier.astimezone(zone).utcoffset() != later.astimezone(zone).utcoffset()
+    ]
+
+
+changes_of = cache(_changes_of)
+
+_POLICIES = [Dst(gap=gap, overlap=overlap) for gap in (None, *Gap) for overlap in (None, *Overlap)]
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[str, datetime]:
+    """A zone, and an instant: mostly shortly before one of its changes, else anywhere."""
+    zone = draw(st.sampled_from(_ZONES))
+    changes = changes_of(zone)
+    if changes and draw(st.integers(0, 4)):
+        return zone, draw(st.sampled_from(changes)) - timedelta(minutes=draw(st.integers(-120, 30 * 60)))
+    return zone, datetime(2015, 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 16 * 365 * 1440)))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(expressions().filter(lambda expression: not _never(expression)), moments(), st.sampled_from(_POLICIES))
+def test_every_policy_does_what_the_oracle_says_in_every_zone(
+    expression: str, moment: tuple[str, datetime], dst: Dst
+) -> None:
+    zone, since = moment
+    found = takewhile(lambda time: time <= since + _SPAN, cron_times(expression, ZoneInfo(zone), since, dst))
+    assert list(found) == Oracle(expression, zone, dst).between(since, since + _SPAN)
+
+
 @settings(max_examples=60, deadline=None)
 @example("*/30 5 * * *", ("Australia/Lord_Howe", "2026-04-04T15:00"), 60)
 @example("30 1 * * *", ("America/New_York", "2026-11-01T06:00"), -600)
@@ -125,7 +181,7 @@ def test_a_cron_fires_exactly_when_the_oracle_says(expression: str, change: tupl
     zone, near = change
     since = datetime.fromisoformat(near).replace(tzinfo=UTC) - timedelta(seconds=before)
     recurrence = Recurrence(anchor=since, cron=expression, timezone=zone)
-    expected = Oracle(expression, zone).between(since, since + _SPAN)
+    expected = Oracle(expression, zone, Dst()).between(since, since + _SPAN)
     assert _following(recurrence, since, since + _SPAN) == expected
     if expected:
         assert recurrence.latest_until(expected[0], since + _SPAN) == expected[-1]

@@ -1,11 +1,12 @@
 """Cron expressions in an IANA zone, as instants.
 
-cronsim knows what an expression means on a calendar; how the calendar's times become instants is decided here, by the
-rules of Debian's cron (`man 8 cron`, "daylight saving time"):
+cronsim knows what an expression means on a calendar (also `L` and `#`); how the calendar's times become instants is
+decided here. A time that a spring change skips, and one that an autumn change repeats, follow the policy of `dst.py`;
+a rule that leaves it open gets the rules of Debian's cron (`man 8 cron`, "daylight saving time"):
 
 - A rule with a fixed minute and hour fires once for each time that it names. A time that the spring change skips
   fires at the change; a time that the autumn change repeats fires the first time.
-- A rule whose minute or hour starts with `*` follows the clock on the wall: what is skipped does not fire, what is
+- A rule whose minute or hour starts with `*` follows elapsed time: what is skipped does not fire, what is
   repeated fires again.
 
 cronsim's own handling of zones is not used: it may return a time before its start in the repeated hour, and it misses
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from tidewheel_common.core.dst import Dst, Gap, Overlap
 from tidewheel_common.core.errors import InvalidSchedule
 
 _ALIASES = {
@@ -34,10 +36,15 @@ _FIELDS = 5
 _STEPS_OF_ONE = re.compile(r"\b(\w+)-\1/[1-9]\d*\b")
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
+_SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - cronsim reads walls
+_HORIZON = timedelta(days=50 * 366)
+"""How far to look for a match. A rule may name only times that every spring change skips."""
+_END = datetime.max.replace(tzinfo=UTC)
+_LAST_START = _END - _HORIZON
 
 
-_Segment = Generator[datetime, None, datetime | None]
-"""Instants under one offset; returns the change that ended it."""
+_Segment = Generator[datetime, None, tuple[datetime | None, bool]]
+"""Instants under one offset; returns the change that ended it, and whether there were any."""
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -52,13 +59,29 @@ def read_zone(name: str) -> ZoneInfo:
         raise InvalidSchedule(f"{name!r} is not an IANA time zone; write it like `Europe/Berlin`.") from None
 
 
-def cron_times(expression: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:
+def cron_times(expression: str, zone: tzinfo, after: datetime, dst: Dst) -> Iterator[datetime]:
     """Return the instants after a given one at which an expression matches, in UTC, in order.
 
     They end where there is no match within 50 years.
 
+    Args:
+        expression: five fields or an alias.
+        zone: whose clocks it is read by.
+        after: times are strictly after it.
+        dst: what becomes of skipped and repeated times.
+
     Raises:
         InvalidSchedule: the expression cannot be read.
+    """
+    plain = read_cron(expression)
+    return _times(plain, zone, after.astimezone(UTC), _complete(dst, plain))
+
+
+def read_cron(expression: str) -> str:
+    """Return an expression as five plain fields.
+
+    Raises:
+        InvalidSchedule: it cannot be read.
     """
     # cronsim reads `7-7/2` as `7/2`, from 7 to the end.
     plain = _STEPS_OF_ONE.sub(r"\1", _ALIASES.get(expression.strip().lower(), expression))
@@ -67,51 +90,67 @@ def cron_times(expression: str, zone: tzinfo, after: datetime) -> Iterator[datet
             f"{expression!r} does not have five fields; write minute, hour, day of month, month and day of week."
         )
     try:
-        CronSim(plain, after.replace(tzinfo=None))
+        CronSim(plain, _SOME_DAY)
     except CronSimError as error:
         raise InvalidSchedule(f"{expression!r} is not a cron expression: {error}.") from None
-    follows_the_wall = any(field.startswith("*") for field in plain.split()[:2])
-    return (_matching_walls if follows_the_wall else _once_each)(plain, zone, after.astimezone(UTC))
+    return plain
 
 
-def _once_each(plain: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:
-    last = after
-    for wall in CronSim(plain, _wall(after, zone)):
-        instant = _first_instant(wall, zone)
-        # Not after the last one: the start lies in the repeated hour, or the change swallowed two times at once.
-        if instant > last:
-            yield instant
-            last = instant
+def is_shifted(expression: str, zone: tzinfo, instant: datetime) -> bool:
+    """Tell whether a time of an expression is a clock change that stands for times that it skipped."""
+    wall = _wall(instant, zone)
+    return next(CronSim(read_cron(expression), wall - _SECOND)) != wall
 
 
-def _matching_walls(plain: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:
-    since: datetime | None = after
-    wall = _wall(after, zone)
-    while since is not None:
-        since = yield from _until_change(plain, zone, since, wall)
-        if since is not None:
-            wall = _wall(since, zone) - _SECOND  # the change itself may match
+def _complete(dst: Dst, plain: str) -> tuple[Gap, Overlap]:
+    elapsed = any(field.startswith("*") for field in plain.split()[:2])
+    return (
+        dst.gap or (Gap.SKIP if elapsed else Gap.SHIFT),
+        dst.overlap or (Overlap.BOTH if elapsed else Overlap.FIRST),
+    )
 
 
-def _until_change(plain: str, zone: tzinfo, since: datetime, wall: datetime) -> _Segment:
-    """Yield the matches up to the zone's next change of offset, and return the change; None when there is no match."""
+def _times(plain: str, zone: tzinfo, after: datetime, policy: tuple[Gap, Overlap]) -> Iterator[datetime]:
+    gap, overlap = policy
+    change, matched = yield from _until_change(plain, zone, after, _wall(after, zone), overlap)
+    horizon = after + _HORIZON if after < _LAST_START else _END
+    while change is not None and (matched or change < horizon):
+        if matched:
+            horizon = change + _HORIZON if change < _LAST_START else _END
+        first, wall = _wall(change - _SECOND, zone) + _SECOND, _wall(change, zone)
+        shifted = gap is Gap.SHIFT and next(CronSim(plain, first - _SECOND), wall) < wall
+        if shifted:
+            yield change
+        # Unless it has fired already, the change itself may match.
+        start = wall if shifted else wall - _SECOND
+        change, matched = yield from _until_change(plain, zone, change, start, overlap)
+        matched |= shifted
+
+
+def _until_change(plain: str, zone: tzinfo, since: datetime, wall: datetime, overlap: Overlap) -> _Segment:
+    """Yield the chosen matches up to the zone's next change of offset, and return the change; None without a match."""
     offset = _offset(since, zone)
+    matched = False
     for candidate in CronSim(plain, wall):
         instant = (candidate - offset).replace(tzinfo=UTC)
         if change := _first_change(zone, since, instant):
-            return change
-        yield instant
+            return change, matched
+        if _chosen(instant, zone, overlap):
+            yield instant
+            matched = True
         since = instant
-    return None
+    return None, matched
 
 
-def _first_instant(wall: datetime, zone: tzinfo) -> datetime:
-    """Return the first instant at which clocks show the time, or the change that skips it."""
-    instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if _wall(instant, zone) == wall:
-        return instant
-    # In a gap the first reading uses the offset before the change, and the second the one after it.
-    return _first_change(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant) or instant
+def _chosen(instant: datetime, zone: tzinfo, overlap: Overlap) -> bool:
+    local = instant.astimezone(zone)
+    match overlap:
+        case Overlap.FIRST:
+            return local.fold == 0
+        case Overlap.SECOND:
+            return local.fold == 1 or local.replace(fold=1).utcoffset() == local.utcoffset()
+        case Overlap.BOTH:
+            return True
 
 
 def _first_change(zone: tzinfo, since: datetime, until: datetime) -> datetime | None:

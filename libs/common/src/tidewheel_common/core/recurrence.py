@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tidewheel_common.core.cron import cron_times, read_zone
+from tidewheel_common.core.dst import Dst
 from tidewheel_common.core.errors import InvalidSchedule
 
 SHORTEST = 0.1
@@ -26,6 +27,7 @@ class Recurrence:
     every: float | None = None
     cron: str | None = None
     timezone: str = "UTC"
+    dst: Dst = field(default_factory=Dst)
 
     def __post_init__(self) -> None:
         """Check the recurrence.
@@ -47,7 +49,7 @@ class Recurrence:
             InvalidSchedule: there is none before the end of the calendar, or within 50 years.
         """
         try:
-            return next(self._times_after(instant))
+            return next(self.times_after(instant))
         except StopIteration:
             raise InvalidSchedule(f"{self.cron!r} never matches a date.") from None
         except OverflowError:
@@ -73,15 +75,16 @@ class Recurrence:
 
     def _last_between(self, since: datetime, until: datetime) -> datetime | None:
         latest = None
-        for time in self._times_after(since):
+        for time in self.times_after(since):
             if time > until:
                 break
             latest = time
         return latest
 
-    def _times_after(self, instant: datetime) -> Iterator[datetime]:
+    def times_after(self, instant: datetime) -> Iterator[datetime]:
+        """Return the nominal times that are strictly after an instant, in UTC, in order."""
         if self.every is None:
-            return cron_times(self.cron or "", read_zone(self.timezone), instant)
+            return cron_times(self.cron or "", read_zone(self.timezone), instant, self.dst)
         return _steps(self.anchor.astimezone(UTC), timedelta(seconds=self.every), instant.astimezone(UTC))
 
 
