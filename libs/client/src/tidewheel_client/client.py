@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -102,6 +103,51 @@ class Client:
         async for schedule in self._pages("/v1/schedules", {}):
             yield schedule
 
+    async def schedule(self, schedule_id: str) -> dict[str, Any]:
+        """Return a schedule."""
+        return await self._call("GET", f"/v1/schedules/{schedule_id}")
+
+    async def edit_schedule(self, schedule_id: str, *, etag: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Change a schedule; with the `ETag` of what was read, only when nobody has changed it since."""
+        return await self._call("PATCH", f"/v1/schedules/{schedule_id}", json=changes, headers=_matching(etag))
+
+    async def pause_schedule(self, schedule_id: str, *, until: datetime | None = None) -> dict[str, Any]:
+        """Stop a schedule from firing until it is resumed, or until a time."""
+        params = {} if until is None else {"until": until.isoformat()}
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:pause", params=params)
+
+    async def resume_schedule(self, schedule_id: str) -> dict[str, Any]:
+        """Let a schedule fire again, from its next time on."""
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:resume")
+
+    async def trigger_schedule(self, schedule_id: str) -> dict[str, Any]:
+        """Fire a schedule now; return the `task_id` and the `nominal_at` of its task."""
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:trigger")
+
+    async def backfill_schedule(self, schedule_id: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
+        """Fire a schedule for the times of a range that has passed; return what was fired now."""
+        body = {"first": first.isoformat(), "last": last.isoformat()}
+        answer = await self._call("POST", f"/v1/schedules/{schedule_id}:backfill", json=body)
+        fired: list[dict[str, Any]] = answer["data"]
+        return fired
+
+    async def skip_next_fire(self, schedule_id: str, *, etag: str | None = None) -> dict[str, Any]:
+        """Skip the next time of a schedule, and only that."""
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:skip-next", headers=_matching(etag))
+
+    async def preview_rule(self, **rule: Any) -> dict[str, Any]:
+        """Return when a rule would fire, and what it says in words; nothing is stored."""
+        return await self._call("POST", "/v1/schedules/preview", json=rule)
+
+    async def preview_schedule(self, schedule_id: str, *, count: int = 10) -> dict[str, Any]:
+        """Return the next times of a schedule, and what it says in words."""
+        return await self._call("GET", f"/v1/schedules/{schedule_id}/preview", params={"count": count})
+
+    async def fires(self, schedule_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over the ledger of a schedule: what became of each nominal time, the latest first."""
+        async for fire in self._pages(f"/v1/schedules/{schedule_id}/fires", {}):
+            yield fire
+
     async def delete_schedule(self, schedule_id: str) -> None:
         """Delete a schedule; what it has fired goes on."""
         await self._call("DELETE", f"/v1/schedules/{schedule_id}")
@@ -116,7 +162,7 @@ class Client:
             page = await self._call("GET", path, params={**filters, "cursor": page["next_cursor"]})
 
     async def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        headers = {"Idempotency-Key": uuid4().hex} if method == "POST" else {}
+        headers = {**({"Idempotency-Key": uuid4().hex} if method == "POST" else {}), **arguments.pop("headers", {})}
         for attempt in range(1, self._tries + 1):
             try:
                 response = await self._http.request(method, path, headers=headers, **arguments)
@@ -144,6 +190,10 @@ class Client:
 def _worth_repeating(response: httpx2.Response) -> bool:
     # 409 with Retry-After: the first try of this very call is still under way; later it can be answered.
     return response.status_code in _RETRIED or (response.status_code == _CONFLICT and "Retry-After" in response.headers)
+
+
+def _matching(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"If-Match": etag}
 
 
 def _api_error(response: httpx2.Response) -> ApiError:

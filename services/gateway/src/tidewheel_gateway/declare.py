@@ -18,6 +18,7 @@ _WORDS: Final = {
     401: "No valid API key.",
     404: "Nothing of the caller's is at this address.",
     409: "The state of things does not allow it.",
+    412: "It is not what `If-Match` says any more.",
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "Fields are not as they must be; nothing was stored.",
@@ -35,6 +36,15 @@ IDEMPOTENCY: Final[Extra] = {
     "required": False,
     "description": "Repeating a request with the same key does nothing twice and gives the same answer. Kept 48 h.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+}
+
+
+IF_MATCH: Final[Extra] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of the schedule that was read; when it was changed meanwhile, nothing is done (412).",
+    "schema": {"type": "string"},
 }
 
 
@@ -67,11 +77,20 @@ def answers(*refusals: int, body: bool = False) -> dict[int | str, Extra]:
     return {status: {"description": _WORDS[status], "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
-def takes(model: str, *, keyed: bool = False) -> Extra:
-    """Return the declaration of a body, which the route reads by itself."""
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
-    extra: Extra = {"requestBody": {"required": True, "content": content}}
-    return {**extra, "parameters": [IDEMPOTENCY]} if keyed else extra
+def takes(model: str | None = None, *, keyed: bool = False, matched: bool = False) -> Extra:
+    """Return the declaration of a body, which the route reads by itself, and of headers."""
+    extra: Extra = {}
+    if model is not None:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+        extra["requestBody"] = {"required": True, "content": content}
+    if headers := [*([IDEMPOTENCY] if keyed else []), *([IF_MATCH] if matched else [])]:
+        extra["parameters"] = headers
+    return extra
+
+
+def tagged() -> Extra:
+    """Return the headers of an answer that shows a schedule."""
+    return {"ETag": {"description": "Send it as `If-Match` with a change.", "schema": {"type": "string"}}}
 
 
 def located(what: str) -> Extra:

@@ -9,6 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.routes.actions import TaskPatch
+from tidewheel_gateway.routes.fires import BackfillRange
+from tidewheel_gateway.routes.preview import RulePreview
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
 from tidewheel_gateway.submit import BatchSubmission, TaskSubmission
 
@@ -34,6 +36,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     TaskPatch,
     ScheduleSubmission,
     SchedulePatch,
+    BackfillRange,
+    RulePreview,
 )
 
 _SCHEME: Final = {"type": "http", "scheme": "bearer", "description": "An API key: `tw_<id>_<secret>`."}

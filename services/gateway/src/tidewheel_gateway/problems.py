@@ -35,6 +35,8 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "already_final": (409, "The task is already final"),
     "not_redrivable": (409, "The task cannot be redriven"),
     "name_taken": (409, "The name is taken"),
+    "nothing_to_skip": (409, "There is no next time to skip"),
+    "changed_meanwhile": (412, "It was changed meanwhile"),
     "body_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "Unsupported media type"),
     "invalid_request": (422, "The request is not valid"),

@@ -7,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.lifecycle import State
@@ -21,7 +20,6 @@ from tidewheel_gateway.records import (
     KeyRecord,
     KeyTaken,
     KeyUse,
-    ScheduleRecord,
     Serving,
     Stored,
     Submission,
@@ -193,56 +191,6 @@ async def executor_find(connection: AsyncConnection, executor_id: UUID) -> Execu
     """Read who an executor is."""
     row = await _one(connection, "executor_find", {"id": executor_id})
     return None if row is None else ExecutorRecord(**row)
-
-
-async def schedule_moment(
-    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None = None
-) -> tuple[datetime, bool]:
-    """Read the database's clock for a new schedule, and whether its name is taken already."""
-    [row] = await _many(connection, "schedule_moment", {"tenant_id": tenant_id, "name": name, "now": now})
-    return row["now"], row["taken"]
-
-
-async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -> bool:
-    """Keep a new schedule; False when its name is taken."""
-    return await _one(connection, "schedule_insert", asdict(record)) is not None
-
-
-async def schedule_find(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> ScheduleRecord | None:
-    """Read a schedule of a tenant."""
-    row = await _one(connection, "schedule_find", {"tenant_id": tenant_id, "id": schedule_id})
-    return None if row is None else ScheduleRecord(**row)
-
-
-async def schedule_lock(
-    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
-) -> tuple[ScheduleRecord, datetime] | None:
-    """Read a schedule and the database's clock, and keep the schedule as it is until the transaction ends."""
-    row = await _one(connection, "schedule_lock", {"tenant_id": tenant_id, "id": schedule_id, "now": now})
-    if row is None:
-        return None
-    return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
-
-
-async def schedules_list(
-    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
-) -> list[ScheduleRecord]:
-    """Read a tenant's schedules, the newest first, from below an id."""
-    rows = await _many(connection, "schedules_list", {"tenant_id": tenant_id, "below": below, "count": count})
-    return [ScheduleRecord(**row) for row in rows]
-
-
-async def schedule_update(connection: AsyncConnection, record: ScheduleRecord) -> bool:
-    """Write a schedule that was read under a lock; False when its new name is taken."""
-    try:
-        return await _one(connection, "schedule_update", asdict(record)) is not None
-    except IntegrityError:
-        return False
-
-
-async def schedule_delete(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> bool:
-    """Delete a schedule and its ledger; False when it is not there."""
-    return await _one(connection, "schedule_delete", {"tenant_id": tenant_id, "id": schedule_id}) is not None
 
 
 async def api_key_find(connection: AsyncConnection, key_id: str) -> KeyRecord | None:

@@ -138,7 +138,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRecord:
-    """A recurring schedule as it is stored; the payload is sealed, `backoff` is JSON text."""
+    """A recurring schedule as it is stored; the payload is sealed, `backoff` and `rule` are JSON texts."""
 
     id: UUID
     tenant_id: UUID
@@ -150,18 +150,35 @@ class ScheduleRecord:
     every: float | None
     cron: str | None
     timezone: str
+    rule: str
+    overlap: str
     max_attempts: int
     timeout: float | None
     backoff: str | None
     removal_delay: float
     delivery: str
     tags: list[str]
+    source: str
+    fired: int
     starts_at: datetime
     next_run_at: datetime | None
     last_run_at: datetime | None
     paused_at: datetime | None
+    paused_until: datetime | None
+    ended_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireRecord:
+    """One entry of a schedule's ledger; `fired_at` is when it was written, None where that is not read."""
+
+    nominal_at: datetime
+    outcome: str
+    reason: str
+    task_id: UUID | None
+    fired_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

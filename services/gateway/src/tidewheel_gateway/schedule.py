@@ -9,8 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic_core import to_json
 
-from tidewheel_common.core.errors import InvalidSchedule
-from tidewheel_common.core.recurrence import LONGEST, SHORTEST, Recurrence
+from tidewheel_common.core.rule import EMPTY, Rule
 from tidewheel_gateway.examples import SCHEDULE
 from tidewheel_gateway.fields import (
     PRIORITIES,
@@ -19,6 +18,7 @@ from tidewheel_gateway.fields import (
     DeliveryWord,
     Duration,
     Handler,
+    Instant,
     Payload,
     PriorityWord,
     Queue,
@@ -28,23 +28,34 @@ from tidewheel_gateway.fields import (
 )
 from tidewheel_gateway.problems import Fault
 from tidewheel_gateway.records import ScheduleRecord
+from tidewheel_gateway.rule import (
+    KEPT,
+    Cron,
+    DstChoice,
+    Every,
+    Exclusions,
+    Jitter,
+    MaxFires,
+    MisfireChoice,
+    OverlapWord,
+    Specs,
+    Zone,
+    check_rule,
+    write_rule,
+)
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 
-Every = Annotated[float, Field(strict=True, ge=SHORTEST, le=LONGEST, allow_inf_nan=False)]
-
-Cron = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
-
-Zone = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
-
-CLEARABLE: Final = frozenset({"every", "cron", "timeout", "backoff"})
+CLEARABLE: Final = frozenset({"every", "cron", "specs", "ends_at", "max_fires", "timeout", "backoff"})
 """Fields that a patch may set to null."""
 
-_RULE = ("every", "cron", "timezone")
+_FORMS = ("every", "cron", "specs")
+_RULE = frozenset({*_FORMS, "timezone", "dst", "starts_at", "ends_at", "max_fires"})
+"""Fields with which the next time is worked out anew."""
 
 
 class ScheduleSubmission(Strict):
-    """A recurring schedule: either `every` or `cron`."""
+    """A recurring schedule: `every`, `cron`, or several of them as `specs`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SCHEDULE]})
 
@@ -55,7 +66,18 @@ class ScheduleSubmission(Strict):
     priority: PriorityWord = "medium"
     every: Every | None = Field(None, description="Seconds from one time to the next.")
     cron: Cron | None = Field(None, description="Minute, hour, day of month, month and day of week.")
+    specs: Specs | None = Field(None, description="Several rules; a time that two of them name fires once.")
     timezone: Zone = Field("UTC", description="The IANA zone that `cron` is read in.")
+    dst: DstChoice = DstChoice()
+    exclusions: Exclusions = ()
+    starts_at: Instant | None = Field(None, description="Nothing is due before; intervals count from it. Now if null.")
+    ends_at: Instant | None = Field(None, description="Nothing is due after it.")
+    max_fires: MaxFires | None = Field(None, description="How often it fires before it ends.")
+    jitter: Jitter = Field(
+        0.0, description="Each task runs up to so many seconds late, always before the next nominal time."
+    )
+    misfire: MisfireChoice = MisfireChoice()
+    overlap: OverlapWord = Field("allow", description="What a fire does while a run of this schedule has not ended.")
     max_attempts: Attempts = 5
     timeout: Timeout | None = None
     backoff: Backoff | None = None
@@ -76,7 +98,16 @@ class SchedulePatch(Strict):
     priority: PriorityWord | None = None
     every: Every | None = None
     cron: Cron | None = None
+    specs: Specs | None = None
     timezone: Zone | None = None
+    dst: DstChoice | None = None
+    exclusions: Exclusions | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    max_fires: MaxFires | None = None
+    jitter: Jitter | None = None
+    misfire: MisfireChoice | None = None
+    overlap: OverlapWord | None = None
     max_attempts: Attempts | None = None
     timeout: Timeout | None = None
     backoff: Backoff | None = None
@@ -88,21 +119,25 @@ class SchedulePatch(Strict):
 def new_record(
     spec: ScheduleSubmission, *, schedule_id: UUID, tenant_id: UUID, sealed: bytes, now: datetime
 ) -> ScheduleRecord | list[Fault]:
-    """Return the row of a new schedule, or what is wrong with its rule. `every` counts from now."""
-    columns = _columns({name: getattr(spec, name) for name in ScheduleSubmission.model_fields if name != "payload"})
+    """Return the row of a new schedule, or what is wrong with its rule. `every` counts from now, or from its start."""
+    values = {name: getattr(spec, name) for name in ScheduleSubmission.model_fields}
+    columns = _columns(values)
     record = ScheduleRecord(
-        **columns,
+        **{**columns, "payload": sealed, "starts_at": spec.starts_at or now},
+        rule=write_rule(EMPTY, {name: values[name] for name in KEPT if values[name] != _default(name)}),
         id=schedule_id,
         tenant_id=tenant_id,
-        payload=sealed,
-        starts_at=now,
+        source="api",
+        fired=0,
         next_run_at=None,
         last_run_at=None,
         paused_at=None,
+        paused_until=None,
+        ended_at=None,
         created_at=now,
         updated_at=now,
     )
-    return _planned(record, now)
+    return planned(record, now)
 
 
 def changed_record(
@@ -116,54 +151,72 @@ def changed_record(
         sealed: the new payload.
         now: by the database's clock.
     """
-    columns = _columns({name: value for name, value in changes.items() if name != "payload"})
-    if columns.get("every") is not None:
-        columns = {"cron": None, **columns}
-    elif columns.get("cron") is not None:
-        columns = {"every": None, **columns}
-    changed = replace(record, **columns, payload=record.payload if sealed is None else sealed, updated_at=now)
-    if not any(name in columns for name in _RULE):
-        return changed
-    return _planned(replace(changed, starts_at=now) if "every" in changes else changed, now)
+    given = dict(changes)
+    if form := next((name for name in _FORMS if given.get(name) is not None), None):
+        given = {**{name: None for name in _FORMS if name != form}, **given}
+    columns = _columns({name: value for name, value in given.items() if name != "payload"})
+    changed = replace(
+        record,
+        **columns,
+        rule=write_rule(record.rule, given),
+        payload=record.payload if sealed is None else sealed,
+        updated_at=now,
+    )
+    if not _RULE & given.keys():
+        faults = check(changed)
+        return faults if isinstance(faults, list) else changed
+    anew = ("every" in changes or "specs" in changes) and "starts_at" not in changes and record.starts_at < now
+    return planned(replace(changed, starts_at=now) if anew else changed, now)
 
 
-def paused_record(record: ScheduleRecord, *, now: datetime) -> ScheduleRecord:
-    """Return the row of a schedule that fires no more."""
-    if record.paused_at is not None:
+def paused_record(record: ScheduleRecord, *, until: datetime | None, now: datetime) -> ScheduleRecord | list[Fault]:
+    """Return the row of a schedule that fires no more, until it is resumed or a time has come."""
+    if until is not None and until <= now:
+        return [Fault(code="in_the_past", parameter="until", detail="This time has passed already.")]
+    if record.ended_at is not None or (record.paused_at is not None and record.paused_until == until):
         return record
-    return replace(record, paused_at=now, next_run_at=None, updated_at=now)
+    return replace(record, paused_at=record.paused_at or now, paused_until=until, next_run_at=None, updated_at=now)
 
 
 def resumed_record(record: ScheduleRecord, *, now: datetime) -> ScheduleRecord | list[Fault]:
     """Return the row of a schedule that fires again, from its next time on: what was missed stays missed."""
     if record.paused_at is None:
         return record
-    return _planned(replace(record, paused_at=None, updated_at=now), now)
+    return planned(replace(record, paused_at=None, paused_until=None, updated_at=now), now)
 
 
-def _planned(record: ScheduleRecord, now: datetime) -> ScheduleRecord | list[Fault]:
-    recurrence = _recurrence(record)
-    if isinstance(recurrence, list):
-        return recurrence
-    return replace(record, next_run_at=None if record.paused_at is not None else recurrence.next_after(now))
+def planned(record: ScheduleRecord, now: datetime) -> ScheduleRecord | list[Fault]:
+    """Return the row with its next time, or what is wrong with its rule."""
+    rule = check(record)
+    if isinstance(rule, list):
+        return rule
+    if rule.max_fires is not None and record.fired >= rule.max_fires:
+        detail = f"It has fired {record.fired} times already and would not fire again."
+        return [Fault(code="never_again", pointer="/max_fires", detail=detail)]
+    following = rule.plan.next_after(now)
+    if following is None:
+        pointer = "/ends_at" if rule.plan.ends_at is not None else "/cron"
+        return [Fault(code="never_again", pointer=pointer, detail="There is no time left at which it would fire.")]
+    return replace(record, next_run_at=None if record.paused_at is not None else following, ended_at=None)
 
 
-def _recurrence(record: ScheduleRecord) -> Recurrence | list[Fault]:
-    if (record.every is None) == (record.cron is None):
-        return [Fault(code="one_rule", pointer="/cron", detail="Give either `every` or `cron`, and not both.")]
-    try:
-        # The zone first and alone, to know which field to blame.
-        Recurrence(anchor=record.starts_at, every=1.0, timezone=record.timezone)
-    except InvalidSchedule as error:
-        return [Fault(code="unknown_timezone", pointer="/timezone", detail=str(error))]
-    try:
-        return Recurrence(anchor=record.starts_at, every=record.every, cron=record.cron, timezone=record.timezone)
-    except InvalidSchedule as error:
-        return [Fault(code="invalid_cron", pointer="/cron", detail=str(error))]
+def check(record: ScheduleRecord) -> Rule | list[Fault]:
+    """Return a row's rule, or what is wrong with it."""
+    return check_rule(
+        every=record.every,
+        cron=record.cron,
+        timezone=record.timezone,
+        starts_at=record.starts_at,
+        rule=record.rule,
+    )
 
 
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    columns = dict(values)
+def _default(name: str) -> Any:
+    return ScheduleSubmission.model_fields[name].default
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {name: value for name, value in values.items() if name not in KEPT}
     if "priority" in columns:
         columns["priority"] = PRIORITIES[columns["priority"]]
     if "tags" in columns:

@@ -7,7 +7,7 @@ each other. Payload and result are JSON texts already, and are joined in as they
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +16,8 @@ from pydantic_core import from_json, to_json
 from tidewheel_common.core.lifecycle import State
 from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, PriorityWord
-from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
+from tidewheel_gateway.records import AttemptRecord, FireRecord, ScheduleRecord, TaskRecord
+from tidewheel_gateway.rule import RULE_DEFAULTS, DstChoice, Exclusion, MisfireChoice, OverlapWord, Spec
 from tidewheel_gateway.submit import Candidate
 
 JSON: Final = "application/json"
@@ -130,15 +131,30 @@ class ScheduleSummary(BaseModel):
     every: float | None
     cron: str | None
     timezone: str
+    specs: list[Spec] | None
+    dst: DstChoice
+    exclusions: list[Exclusion]
+    starts_at: datetime
+    ends_at: datetime | None
+    max_fires: int | None
+    jitter: float
+    misfire: MisfireChoice
+    overlap: OverlapWord
     max_attempts: int
     timeout: float | None
     backoff: Backoff | None
     removal_delay: float
     delivery: DeliveryWord
     tags: list[str]
-    next_run_at: datetime | None = Field(description="Null while it is paused.")
+    next_run_at: datetime | None = Field(
+        description="When it takes its next turn; an excluded time is written down as skipped then. Null while paused."
+    )
     last_run_at: datetime | None
     paused_at: datetime | None
+    paused_until: datetime | None
+    ended_at: datetime | None = Field(description="Set when there is no next time any more.")
+    fired: int = Field(description="How often it has fired by its rule.")
+    source: str = Field(description="`api`, or `celery` when it came from an app's `beat_schedule`.")
     created_at: datetime
     updated_at: datetime
 
@@ -150,6 +166,52 @@ class Schedule(ScheduleSummary):
 
     payload: dict[str, Any] | None
     unreadable: dict[str, str]
+
+
+class Fire(BaseModel):
+    """What became of one nominal time of a schedule."""
+
+    nominal_at: datetime
+    outcome: Literal["fired", "skipped", "late", "missed"]
+    reason: str
+    task_id: UUID | None
+    recorded_at: datetime | None
+
+
+class Ledger(BaseModel):
+    """One page of a schedule's ledger, the latest nominal time first."""
+
+    data: list[Fire]
+    next_cursor: str | None
+
+
+class Fired(BaseModel):
+    """The task of one nominal time."""
+
+    nominal_at: datetime
+    task_id: UUID
+
+
+class Backfilled(BaseModel):
+    """What a backfill has fired; times that have a task already are left out."""
+
+    data: list[Fired]
+
+
+class Nominal(BaseModel):
+    """A nominal time to come."""
+
+    at: datetime
+    local: str = Field(description="What the clocks of the zone show, with the offset.")
+    excluded: str | None = Field(description="Why it will be skipped, when it will.")
+    change: str | None = Field(description="What a clock change does to it, when it does.")
+
+
+class Preview(BaseModel):
+    """The next nominal times of a rule, in words and one by one."""
+
+    description: str
+    data: list[Nominal]
 
 
 class SchedulePage(BaseModel):
@@ -230,7 +292,19 @@ def attempt(record: AttemptRecord, error: str | None) -> Json:
 
 def schedule_summary(record: ScheduleRecord) -> Json:
     """Return a stored schedule without its payload."""
-    return _shown(record, ScheduleSummary.model_fields)
+    parts = {**RULE_DEFAULTS, **from_json(record.rule)}
+    return {**_shown(record, (name for name in ScheduleSummary.model_fields if name not in parts)), **parts}
+
+
+def fire(record: FireRecord) -> Json:
+    """Return an entry of a ledger."""
+    return {
+        "nominal_at": record.nominal_at,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "task_id": record.task_id,
+        "recorded_at": record.fired_at,
+    }
 
 
 def schedule(record: ScheduleRecord, opened: Opened) -> bytes:

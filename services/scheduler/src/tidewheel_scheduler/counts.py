@@ -18,11 +18,17 @@ class Counts:
         )
         self.lag = Histogram(
             "tidewheel_scheduler_lag_seconds",
-            "Seconds between the time at which a task was due and the time at which it was made ready.",
+            "Seconds between the time at which a task or a schedule was due and the time at which it was moved on.",
             buckets=_LAG_BUCKETS,
             registry=registry,
         )
         self.fired = Counter("tidewheel_scheduler_fired", "Tasks born from recurring schedules.", registry=registry)
+        self.outcomes = Counter(
+            "tidewheel_scheduler_nominal_times",
+            "Nominal times of schedules, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self.paused = Counter(
             "tidewheel_scheduler_paused", "Schedules paused because no clock can follow them.", registry=registry
         )

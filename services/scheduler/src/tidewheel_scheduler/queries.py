@@ -20,29 +20,6 @@ LONGEST_REMOVAL_DELAY = 100 * 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DueSchedule:
-    """A schedule whose time has come; `now` is the database's clock when it was held."""
-
-    id: UUID
-    every: float | None
-    cron: str | None
-    timezone: str
-    starts_at: datetime
-    next_run_at: datetime
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What a due schedule does: fire `task_id` for `nominal_at`, and come back at `following_at`."""
-
-    schedule_id: UUID
-    nominal_at: datetime
-    following_at: datetime
-    task_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LostTask:
     """A running task whose executor is gone."""
 
@@ -66,54 +43,25 @@ class Verdict:
 
 async def clock_read(connection: AsyncConnection, *, now: datetime | None) -> datetime:
     """Read the database's clock."""
-    instant: datetime = (await _run(connection, "clock_read", {"now": now})).scalar_one()
+    instant: datetime = (await run(connection, "clock_read", {"now": now})).scalar_one()
     return instant
 
 
 async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
     """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
-    return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
+    return list((await run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
 
 
 async def tasks_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
     """Return in how many seconds the next waiting task is due; negative when it already is, None when none waits."""
-    seconds: float | None = (await _run(connection, "tasks_next_due", {"now": now})).scalar_one()
+    seconds: float | None = (await run(connection, "tasks_next_due", {"now": now})).scalar_one()
     return seconds
 
 
 async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[UUID]:
     """End up to `size` tasks that have not started in time; return their ids."""
     values = {"now": now, "size": size, "longest": LONGEST_REMOVAL_DELAY}
-    return list((await _run(connection, "tasks_expire", values)).scalars())
-
-
-async def schedules_due(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
-    """Hold up to `size` schedules that are due, until the transaction ends."""
-    rows = (await _run(connection, "schedules_due", {"now": now, "size": size})).mappings()
-    return [DueSchedule(**row) for row in rows]
-
-
-async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, now: datetime | None) -> list[UUID]:
-    """Let each schedule take its turn; return the ids of the tasks that were born, none for a time that had fired."""
-    values = {
-        "now": now,
-        "schedule_ids": [turn.schedule_id for turn in turns],
-        "nominals": [turn.nominal_at for turn in turns],
-        "followings": [turn.following_at for turn in turns],
-        "task_ids": [turn.task_id for turn in turns],
-    }
-    return list((await _run(connection, "schedules_fire", values)).scalars())
-
-
-async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, now: datetime | None) -> None:
-    """Pause a schedule that no clock can follow."""
-    await _run(connection, "schedules_pause", {"now": now, "id": schedule_id})
-
-
-async def schedules_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
-    """Return in how many seconds the next schedule is due; negative when it already is, None when none is."""
-    seconds: float | None = (await _run(connection, "schedules_next_due", {"now": now})).scalar_one()
-    return seconds
+    return list((await run(connection, "tasks_expire", values)).scalars())
 
 
 async def tasks_lost(
@@ -136,7 +84,7 @@ async def tasks_lost(
         jump: by how many seconds.
     """
     values = {"now": now, "stale": stale, "size": size, "jumped_at": jumped_at, "jump": jump}
-    rows = (await _run(connection, "tasks_lost", values)).mappings()
+    rows = (await run(connection, "tasks_lost", values)).mappings()
     return [LostTask(**row) for row in rows]
 
 
@@ -155,13 +103,14 @@ async def tasks_rescue(
         "waits": [transition.wait for transition in transitions],
         "reasons": [transition.reason for transition in transitions],
     }
-    return [(row.id, State(row.state)) for row in await _run(connection, "tasks_rescue", values)]
+    return [(row.id, State(row.state)) for row in await run(connection, "tasks_rescue", values)]
 
 
 async def executors_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
     """Forget executors that have been silent for `silence` seconds and hold no task."""
-    await _run(connection, "executors_forget", {"now": now, "silence": silence})
+    await run(connection, "executors_forget", {"now": now, "silence": silence})
 
 
-async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
+async def run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
+    """Run a statement by its name."""
     return await connection.execute(STATEMENTS.clause(name), values)

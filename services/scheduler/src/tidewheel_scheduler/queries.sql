@@ -56,59 +56,126 @@ WHERE id = ANY (ARRAY(SELECT id FROM late)) AND state IN ('waiting', 'ready', 'q
 RETURNING id;
 
 -- name: schedules_due :many
--- Hold the schedules that are due, the longest due first.
+-- Hold the schedules that are due, the longest due first, with their open runs where the overlap policy asks for them.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 )
-SELECT id, every, cron, timezone, starts_at, next_run_at, (SELECT now FROM clock) AS now
-FROM schedules
-WHERE next_run_at <= (SELECT now FROM clock)
-ORDER BY next_run_at
+SELECT s.id, s.every, s.cron, s.timezone, CAST(s.rule AS text) AS rule, s.starts_at, s.next_run_at, s.overlap, s.fired,
+    s.held_at, (SELECT now FROM clock) AS now,
+    CASE WHEN s.overlap = 'allow' THEN CAST('{}' AS uuid[]) ELSE ARRAY(
+        SELECT t.id FROM tasks AS t WHERE t.schedule_id = s.id AND t.remove_at IS NULL LIMIT 100
+    ) END AS open_runs
+FROM schedules AS s
+WHERE s.next_run_at <= (SELECT now FROM clock)
+ORDER BY s.next_run_at
 LIMIT :size
-FOR UPDATE SKIP LOCKED;
+FOR UPDATE OF s SKIP LOCKED;
+
+-- name: schedules_freed :many
+-- Hold the schedules with a fire that waited for a run to end, where it has ended.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT s.id, s.every, s.cron, s.timezone, CAST(s.rule AS text) AS rule, s.starts_at, s.next_run_at, s.overlap, s.fired,
+    s.held_at, (SELECT now FROM clock) AS now
+FROM schedules AS s
+WHERE s.held_at IS NOT NULL AND s.paused_at IS NULL
+    AND NOT EXISTS (SELECT FROM tasks AS t WHERE t.schedule_id = s.id AND t.remove_at IS NULL)
+ORDER BY s.held_at
+LIMIT :size
+FOR UPDATE OF s SKIP LOCKED;
 
 -- name: schedules_fire :many
--- transition: (new) -> ready
--- Write each schedule's fire, its task unless that nominal time has fired before, and its next time.
+-- transition: (new) -> ready, (new) -> waiting
+-- Write what became of each nominal time, a task for each that fires for the first time, and each schedule's next time.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), turn AS MATERIALIZED (
     SELECT *
-    FROM unnest(CAST(:schedule_ids AS uuid[]), CAST(:nominals AS timestamptz[]), CAST(:followings AS timestamptz[]),
-        CAST(:task_ids AS uuid[])) AS given (schedule_id, nominal_at, following_at, task_id)
-), fired AS (
-    INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at)
-    SELECT turn.schedule_id, turn.nominal_at, schedules.tenant_id, turn.task_id, clock.now
-    FROM clock, turn JOIN schedules ON schedules.id = turn.schedule_id
+    FROM unnest(CAST(:schedule_ids AS uuid[]), CAST(:followings AS timestamptz[]), CAST(:lasts AS timestamptz[]),
+        CAST(:helds AS timestamptz[]), CAST(:counts AS integer[]), CAST(:ends AS boolean[]))
+        AS given (schedule_id, following_at, last_at, held_at, fires, ends)
+), entry AS MATERIALIZED (
+    SELECT *
+    FROM unnest(CAST(:entry_ids AS uuid[]), CAST(:nominals AS timestamptz[]), CAST(:outcomes AS text[]),
+        CAST(:reasons AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ats AS timestamptz[]))
+        AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at)
+), written AS (
+    INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason)
+    SELECT entry.schedule_id, entry.nominal_at, schedules.tenant_id, entry.task_id, clock.now, entry.outcome,
+        entry.reason
+    FROM clock, entry JOIN schedules ON schedules.id = entry.schedule_id
     ON CONFLICT (schedule_id, nominal_at) DO NOTHING
     RETURNING schedule_id, nominal_at, task_id, fired_at
 ), moved AS (
     UPDATE schedules
-    SET next_run_at = turn.following_at, last_run_at = greatest(last_run_at, turn.nominal_at)
-    FROM turn
+    SET next_run_at = turn.following_at, last_run_at = greatest(last_run_at, turn.last_at), held_at = turn.held_at,
+        fired = fired + turn.fires, ended_at = CASE WHEN turn.ends THEN clock.now END
+    FROM turn, clock
     WHERE schedules.id = turn.schedule_id
 )
 INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
-    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, created_at, ready_at)
-SELECT fired.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
-    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, fired.nominal_at, fired.nominal_at, fired.fired_at,
-    fired.fired_at
-FROM fired JOIN schedules AS s ON s.id = fired.schedule_id
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, created_at, ready_at, wait_until)
+SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority,
+    CASE WHEN entry.run_at > written.fired_at THEN 'waiting' ELSE 'ready' END, s.payload, s.max_attempts, s.timeout,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, written.fired_at,
+    CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
+    CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END
+FROM written JOIN entry USING (schedule_id, nominal_at) JOIN schedules AS s ON s.id = written.schedule_id
+WHERE written.task_id IS NOT NULL
 RETURNING id;
+
+-- name: tasks_supersede :many
+-- transition: waiting -> cancelled, ready -> cancelled, queued -> cancelled
+-- Cancel the runs that a newer fire of their schedule replaces; one that runs is asked to stop.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+UPDATE tasks SET
+    state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
+    reason = CASE WHEN state = 'running' THEN reason ELSE 'cancelled' END,
+    cancel_requested_at = coalesce(cancel_requested_at, clock.now),
+    finished_at = CASE WHEN state = 'running' THEN finished_at ELSE clock.now END,
+    remove_at = CASE WHEN state = 'running' THEN NULL ELSE
+        clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision))) END,
+    wait_until = NULL,
+    ready_at = NULL,
+    queued_at = CASE WHEN state = 'running' THEN queued_at END
+FROM clock
+WHERE id = ANY (CAST(:ids AS uuid[])) AND state IN ('waiting', 'ready', 'queued', 'running')
+RETURNING id;
+
+-- name: schedules_waking :many
+-- Hold the schedules whose pause is over.
+SELECT id, every, cron, timezone, CAST(rule AS text) AS rule, starts_at, paused_until
+FROM schedules
+WHERE paused_until <= (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()))
+ORDER BY paused_until
+LIMIT :size
+FOR UPDATE SKIP LOCKED;
+
+-- name: schedules_wake :exec
+-- End pauses: each schedule goes on with its first time after the end of its pause.
+UPDATE schedules
+SET paused_at = NULL, paused_until = NULL, next_run_at = woken.following_at, updated_at = clock.now,
+    ended_at = CASE WHEN woken.following_at IS NULL THEN clock.now END
+FROM unnest(CAST(:ids AS uuid[]), CAST(:followings AS timestamptz[])) AS woken (id, following_at),
+    (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+WHERE schedules.id = woken.id;
 
 -- name: schedules_pause :exec
 -- Pause a schedule that no clock can follow.
 UPDATE schedules
-SET paused_at = clock.now, next_run_at = NULL, updated_at = clock.now
+SET paused_at = clock.now, paused_until = NULL, next_run_at = NULL, updated_at = clock.now
 FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
 WHERE id = CAST(:id AS uuid);
 
 -- name: schedules_next_due :one
--- Say in how many seconds the next schedule is due; null when none is.
-SELECT CAST(extract(epoch FROM min(next_run_at) - coalesce(CAST(:now AS timestamptz), clock_timestamp()))
-    AS double precision) AS seconds
-FROM schedules
-WHERE next_run_at IS NOT NULL;
+-- Say in how many seconds the next schedule is due, or the next pause is over; null when there is neither.
+SELECT CAST(extract(epoch FROM least(
+        (SELECT min(next_run_at) FROM schedules WHERE next_run_at IS NOT NULL),
+        (SELECT min(paused_until) FROM schedules WHERE paused_until IS NOT NULL)
+    ) - coalesce(CAST(:now AS timestamptz), clock_timestamp())) AS double precision) AS seconds;
 
 -- name: tasks_lost :many
 -- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long. Leases from before

@@ -71,7 +71,7 @@ def _fan(
 EDGES: frozenset[Edge] = frozenset(
     [
         *_fan((None,), INITIAL, (Owner.GATEWAY,), "accepted"),
-        *_fan((None,), (State.READY,), (Owner.SCHEDULER,), "a schedule fired"),
+        *_fan((None,), (State.WAITING, State.READY), (Owner.SCHEDULER,), "a schedule fired"),
         *_fan((None,), (State.READY,), (Owner.EXECUTOR,), "a notification is due"),
         *_fan((State.WAITING,), (State.READY,), (Owner.SCHEDULER,), "`run_at` has come"),
         *_fan(
@@ -118,6 +118,12 @@ EDGES: frozenset[Edge] = frozenset(
             (State.CANCELLED,),
             (Owner.GATEWAY,),
             "cancelled by a caller",
+        ),
+        *_fan(
+            (State.WAITING, State.READY, State.QUEUED),
+            (State.CANCELLED,),
+            (Owner.SCHEDULER,),
+            "its schedule fired again and cancels the run before",
         ),
         *_fan((State.WAITING,), (State.READY,), (Owner.GATEWAY,), "a caller moved `run_at` to now"),
         *_fan((State.READY,), (State.WAITING,), (Owner.GATEWAY,), "a caller moved `run_at` to later"),

@@ -103,6 +103,12 @@ Index(
 Index("tasks_failed", tasks.c.tenant_id, tasks.c.id, postgresql_where=tasks.c.reason.is_not(None))
 Index("tasks_schedule", tasks.c.schedule_id, tasks.c.id, postgresql_where=tasks.c.schedule_id.is_not(None))
 
+Index(
+    "tasks_schedule_open",
+    tasks.c.schedule_id,
+    postgresql_where=tasks.c.schedule_id.is_not(None) & tasks.c.remove_at.is_(None),
+)
+
 attempts = _Table(
     "attempts",
     metadata,
@@ -152,12 +158,21 @@ schedules = _Table(
     _maybe("next_run_at", _INSTANT),
     _maybe("last_run_at", _INSTANT),
     _maybe("paused_at", _INSTANT),
+    _must("rule", JSONB, "'{}'"),
+    _must("overlap", Text, "'allow'"),
+    _must("fired", INTEGER, "0"),
+    _maybe("held_at", _INSTANT),
+    _maybe("paused_until", _INSTANT),
+    _maybe("ended_at", _INSTANT),
+    _must("source", Text, "'api'"),
     _must("created_at", _INSTANT, "clock_timestamp()"),
     _must("updated_at", _INSTANT, "clock_timestamp()"),
 )
 
 Index("schedules_name", schedules.c.tenant_id, schedules.c.name, unique=True)
 Index("schedules_tenant", schedules.c.tenant_id, schedules.c.id)
+Index("schedules_waking", schedules.c.paused_until, postgresql_where=schedules.c.paused_until.is_not(None))
+Index("schedules_held", schedules.c.held_at, postgresql_where=schedules.c.held_at.is_not(None))
 Index("schedules_due", schedules.c.next_run_at, postgresql_where=schedules.c.next_run_at.is_not(None))
 
 fires = _Table(
@@ -166,7 +181,9 @@ fires = _Table(
     Column("schedule_id", Uuid, primary_key=True),
     Column("nominal_at", _INSTANT, primary_key=True),
     _must("tenant_id", Uuid),
-    _must("task_id", Uuid),
+    _maybe("task_id", Uuid),
+    _must("outcome", Text, "'fired'"),
+    _must("reason", Text, "''"),
     _must("fired_at", _INSTANT, "clock_timestamp()"),
 )
 

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.crypto.sealed import Subject
-from tidewheel_gateway import declare, queries, view
+from tidewheel_gateway import declare, queries, schedule_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
+from tidewheel_gateway.etag import check_match, etag_of
+from tidewheel_gateway.fields import Instant
 from tidewheel_gateway.idempotency import REPLAYED, busy, check, read_key
 from tidewheel_gateway.opening import open_schedule
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
@@ -36,6 +38,14 @@ _LIST: Final = b"schedules"
 router = declare.router("schedules")
 
 Change = Callable[[ScheduleRecord, datetime], ScheduleRecord | list[Fault]]
+
+
+class PauseQuery(BaseModel):
+    """How long a pause lasts."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    until: Instant | None = Field(None, description="When it goes on by itself; without one, when it is resumed.")
 
 
 class PageQuery(BaseModel):
@@ -72,33 +82,35 @@ async def create_schedule(request: Request) -> Response:
         return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
 
     async with parts.transactions.begin() as connection:
-        now, taken = await queries.schedule_moment(connection, tenant, spec.name)
+        now, taken = await schedule_queries.schedule_moment(connection, tenant, spec.name)
         if taken and key is None:  # with a key, it may be taken by this very request
             raise _name_taken()
         record = make(parts.new_id(), now)
-        stored = None if key is None else await _keep(connection, request, body, key, record)
-        if stored is None and not await queries.schedule_insert(connection, record):
+        stored = None
+        if key is not None:
+            stored = await keep_key(connection, request, body, key, made=record.id, now=now)
+        if stored is None and not await schedule_queries.schedule_insert(connection, record):
             raise _name_taken()
     if stored is not None:
         record = make(stored.task_ids[0] or record.id, stored.accepted_at)
     else:
         parts.wakeups.scheduler.wake()
     headers = {"Location": f"/v1/schedules/{record.id}", **(REPLAYED if stored is not None else {})}
-    return _answer(parts, record, status=201, headers=headers)
+    return answer_schedule(parts, record, status=201, headers=headers)
 
 
-async def _keep(
-    connection: AsyncConnection, request: Request, body: bytes, key: str, record: ScheduleRecord
+async def keep_key(
+    connection: AsyncConnection, request: Request, body: bytes, key: str, *, made: UUID, now: datetime
 ) -> Stored | None:
-    """Keep the idempotency key for a new schedule; return what it stands for when it was used before."""
-    fingerprints, path = parts_of(request).fingerprints, request.scope["path"]
-    use = KeyUse(tenant_id=record.tenant_id, key=key, fingerprint=fingerprints.of(request.method, path, body))
-    outcome = await queries.idempotency_keep(connection, use, ids=[record.id], accepted_at=record.created_at)
+    """Keep the idempotency key for what is made; return what it stands for when it was used before."""
+    fingerprints, path, tenant = parts_of(request).fingerprints, request.scope["path"], tenant_of(request)
+    use = KeyUse(tenant_id=tenant, key=key, fingerprint=fingerprints.of(request.method, path, body))
+    outcome = await queries.idempotency_keep(connection, use, ids=[made], accepted_at=now)
     match outcome:
         case KeyBusy():
             raise busy()
         case KeyTaken():
-            stored = await queries.idempotency_find(connection, record.tenant_id, key)
+            stored = await queries.idempotency_find(connection, tenant, key)
             if stored is None:
                 raise busy()
             return check(stored, fingerprints.match(stored.fingerprint, request.method, path, body))
@@ -117,7 +129,7 @@ async def list_schedules(request: Request, wanted: Annotated[PageQuery, Query()]
     scope = tenant.bytes + _LIST
     below = None if wanted.cursor is None else parts.cursors.read(wanted.cursor, scope)
     async with parts.engine.connect() as connection:
-        records = await queries.schedules_list(connection, tenant, below=below, count=wanted.limit + 1)
+        records = await schedule_queries.schedules_list(connection, tenant, below=below, count=wanted.limit + 1)
     shown = records[: wanted.limit]
     following = parts.cursors.write(shown[-1].id, scope) if len(records) > wanted.limit else None
     return Response(view.page([view.schedule_summary(each) for each in shown], following), media_type=view.JSON)
@@ -126,29 +138,32 @@ async def list_schedules(request: Request, wanted: Annotated[PageQuery, Query()]
 @router.get(
     "/v1/schedules/{schedule_id:uuid}",
     response_class=Response,
-    responses={200: {"model": view.Schedule, "description": "The schedule."}, **declare.answers(404)},
+    responses={
+        200: {"model": view.Schedule, "description": "The schedule.", "headers": declare.tagged()},
+        **declare.answers(404),
+    },
 )
 async def get_schedule(request: Request, schedule_id: UUID) -> Response:
     """Read a schedule with its payload."""
     parts = parts_of(request)
     async with parts.engine.connect() as connection:
-        record = await queries.schedule_find(connection, tenant_of(request), schedule_id)
-    if record is None:
+        found = await schedule_queries.schedule_find(connection, tenant_of(request), schedule_id)
+    if found is None:
         raise not_found()
-    return _answer(parts, record)
+    return answer_schedule(parts, found[0])
 
 
 @router.patch(
     "/v1/schedules/{schedule_id:uuid}",
     response_class=Response,
-    openapi_extra=declare.takes("SchedulePatch"),
+    openapi_extra=declare.takes("SchedulePatch", matched=True),
     responses={
-        200: {"model": view.Schedule, "description": "The schedule as it is now."},
-        **declare.answers(404, 409, body=True),
+        200: {"model": view.Schedule, "description": "The schedule as it is now.", "headers": declare.tagged()},
+        **declare.answers(404, 409, 412, body=True),
     },
 )
 async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
-    """Change a schedule. Setting one of `every` and `cron` clears the other; tasks that it fired stay as they are."""
+    """Change a schedule. One of `every`, `cron` and `specs` clears the others; tasks that it fired stay as they are."""
     parts, tenant = parts_of(request), tenant_of(request)
     body, document = await read_json(request)
     patch = validate(SchedulePatch, document, nul=may_hold_nul(body))
@@ -159,7 +174,7 @@ async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
     if isinstance(payload, list):
         raise invalid(payload)
     sealed = None if payload is None else _seal(parts, tenant, schedule_id, payload)
-    return await _change(
+    return await change_schedule(
         request, schedule_id, lambda record, now: changed_record(record, changes, sealed=sealed, now=now)
     )
 
@@ -167,35 +182,41 @@ async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
 @router.post(
     "/v1/schedules/{schedule_id:uuid}:pause",
     response_class=Response,
-    responses={200: {"model": view.Schedule, "description": "It fires no more."}, **declare.answers(404)},
+    openapi_extra=declare.takes(matched=True),
+    responses={200: {"model": view.Schedule, "description": "It fires no more."}, **declare.answers(404, 412, 422)},
 )
-async def pause_schedule(request: Request, schedule_id: UUID) -> Response:
-    """Stop a schedule from firing, until it is resumed."""
-    return await _change(request, schedule_id, lambda record, now: paused_record(record, now=now))
+async def pause_schedule(request: Request, schedule_id: UUID, wanted: Annotated[PauseQuery, Query()]) -> Response:
+    """Stop a schedule from firing, until it is resumed or a time has come. What it misses stays missed."""
+    return await change_schedule(
+        request, schedule_id, lambda record, now: paused_record(record, until=wanted.until, now=now)
+    )
 
 
 @router.post(
     "/v1/schedules/{schedule_id:uuid}:resume",
     response_class=Response,
-    responses={200: {"model": view.Schedule, "description": "It fires again."}, **declare.answers(404, 409, 422)},
+    openapi_extra=declare.takes(matched=True),
+    responses={200: {"model": view.Schedule, "description": "It fires again."}, **declare.answers(404, 409, 412, 422)},
 )
 async def resume_schedule(request: Request, schedule_id: UUID) -> Response:
     """Let a schedule fire again, from its next time on; what it missed stays missed."""
-    return await _change(request, schedule_id, lambda record, now: resumed_record(record, now=now))
+    return await change_schedule(request, schedule_id, lambda record, now: resumed_record(record, now=now))
 
 
-async def _change(request: Request, schedule_id: UUID, change: Change) -> Response:
+async def change_schedule(request: Request, schedule_id: UUID, change: Change) -> Response:
+    """Change a schedule under a lock, unless it is not what the caller has read any more."""
     parts = parts_of(request)
     async with parts.transactions.begin() as connection:
-        found = await queries.schedule_lock(connection, tenant_of(request), schedule_id)
+        found = await schedule_queries.schedule_lock(connection, tenant_of(request), schedule_id)
         if found is None:
             raise not_found()
         record, now = found
+        check_match(request, record)
         changed = _sound(change(record, now))
-        if changed != record and not await queries.schedule_update(connection, changed):
+        if changed != record and not await schedule_queries.schedule_update(connection, changed):
             raise _name_taken()
     parts.wakeups.scheduler.wake()
-    return _answer(parts, changed)
+    return answer_schedule(parts, changed)
 
 
 @router.delete(
@@ -207,7 +228,7 @@ async def _change(request: Request, schedule_id: UUID, change: Change) -> Respon
 async def delete_schedule(request: Request, schedule_id: UUID) -> Response:
     """Delete a schedule. Tasks that it fired go on."""
     async with parts_of(request).engine.connect() as connection:
-        if not await queries.schedule_delete(connection, tenant_of(request), schedule_id):
+        if not await schedule_queries.schedule_delete(connection, tenant_of(request), schedule_id):
             raise not_found()
     return Response(status_code=204)
 
@@ -226,8 +247,11 @@ def _name_taken() -> Problem:
     return Problem("name_taken", "Another schedule has this name. Take another one, or change that schedule.")
 
 
-def _answer(
+def answer_schedule(
     parts: Parts, record: ScheduleRecord, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
+    """Answer with a schedule and its `ETag`."""
     body = view.schedule(record, open_schedule(parts.sealer, record))
-    return Response(body, status_code=status, headers=headers, media_type=view.JSON)
+    return Response(
+        body, status_code=status, headers={"ETag": etag_of(record), **(headers or {})}, media_type=view.JSON
+    )

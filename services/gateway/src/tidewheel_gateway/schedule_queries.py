@@ -1,0 +1,131 @@
+"""The statements of `schedules.sql`, one typed function each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.store.sql import load_statements
+from tidewheel_gateway.records import FireRecord, ScheduleRecord
+
+_STATEMENTS = load_statements("tidewheel_gateway", "schedules.sql")
+
+
+async def schedule_moment(
+    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None = None
+) -> tuple[datetime, bool]:
+    """Read the database's clock for a new schedule, and whether its name is taken already."""
+    [row] = await _many(connection, "schedule_moment", {"tenant_id": tenant_id, "name": name, "now": now})
+    return row["now"], row["taken"]
+
+
+async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+    """Keep a new schedule; False when its name is taken."""
+    return await _one(connection, "schedule_insert", asdict(record)) is not None
+
+
+async def schedule_find(
+    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+) -> tuple[ScheduleRecord, datetime] | None:
+    """Read a schedule of a tenant and the database's clock."""
+    return _timed(await _one(connection, "schedule_find", {"tenant_id": tenant_id, "id": schedule_id, "now": now}))
+
+
+async def schedule_lock(
+    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+) -> tuple[ScheduleRecord, datetime] | None:
+    """Read a schedule and the database's clock, and keep the schedule as it is until the transaction ends."""
+    return _timed(await _one(connection, "schedule_lock", {"tenant_id": tenant_id, "id": schedule_id, "now": now}))
+
+
+async def schedules_list(
+    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
+) -> list[ScheduleRecord]:
+    """Read a tenant's schedules, the newest first, from below an id."""
+    rows = await _many(connection, "schedules_list", {"tenant_id": tenant_id, "below": below, "count": count})
+    return [ScheduleRecord(**row) for row in rows]
+
+
+async def schedule_update(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+    """Write a schedule that was read under a lock; False when its new name is taken."""
+    try:
+        return await _one(connection, "schedule_update", asdict(record)) is not None
+    except IntegrityError:
+        return False
+
+
+async def schedule_delete(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> bool:
+    """Delete a schedule and its ledger; False when it is not there."""
+    return await _one(connection, "schedule_delete", {"tenant_id": tenant_id, "id": schedule_id}) is not None
+
+
+async def schedule_fire(
+    connection: AsyncConnection,
+    record: ScheduleRecord,
+    entries: Sequence[tuple[datetime, UUID]],
+    *,
+    reason: str,
+    now: datetime | None = None,
+) -> list[FireRecord]:
+    """Fire a schedule that is held under a lock; return what was born, none for a time that has a task already.
+
+    Args:
+        connection: inside a transaction.
+        record: the schedule.
+        entries: nominal times, each with the id of its task.
+        reason: why, as a sentence for the ledger.
+        now: instead of the database's clock.
+    """
+    parameters = {
+        "id": record.id,
+        "tenant_id": record.tenant_id,
+        "nominals": [nominal for nominal, _ in entries],
+        "task_ids": [task_id for _, task_id in entries],
+        "reason": reason,
+        "now": now,
+    }
+    return [
+        FireRecord(**row, outcome="fired", reason=reason, fired_at=None)
+        for row in await _many(connection, "schedule_fire", parameters)
+    ]
+
+
+async def schedule_skip(
+    connection: AsyncConnection, record: ScheduleRecord, nominal: datetime, *, reason: str, now: datetime
+) -> bool:
+    """Write down that a nominal time does not fire; False when something has become of it already."""
+    parameters = {
+        "id": record.id,
+        "tenant_id": record.tenant_id,
+        "nominal_at": nominal,
+        "skipped_at": now,
+        "reason": reason,
+    }
+    return await _one(connection, "schedule_skip", parameters) is not None
+
+
+async def fires_list(
+    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, before: datetime | None, count: int
+) -> list[FireRecord]:
+    """Read a schedule's ledger, the latest nominal time first."""
+    parameters = {"tenant_id": tenant_id, "id": schedule_id, "before": before, "count": count}
+    return [FireRecord(**row) for row in await _many(connection, "fires_list", parameters)]
+
+
+def _timed(row: RowMapping | None) -> tuple[ScheduleRecord, datetime] | None:
+    if row is None:
+        return None
+    return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
+
+
+async def _one(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> RowMapping | None:
+    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().one_or_none()
+
+
+async def _many(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> Sequence[RowMapping]:
+    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().all()
