@@ -42,6 +42,8 @@ class PostgresScheduler(Scheduler):
         """
         settings = load_settings(SchedulerSettings)
         try:
+            if settings.celery_app is not None:
+                settings.keyring()
             self._process = self._resources.enter_context(open_process("scheduler", settings))
         except Misconfigured as error:
             raise SystemExit(_refuse(str(error))) from error

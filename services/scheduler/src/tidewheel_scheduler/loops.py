@@ -6,15 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from uuid import UUID
 
+from celery.app.utils import find_app
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
-from tidewheel_scheduler import expire, fire, forget, promote, rescue
+from tidewheel_scheduler import expire, fire, forget, promote, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
 from tidewheel_scheduler.settings import SchedulerSettings
@@ -91,7 +93,20 @@ def _working_loops(
         Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
         Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
+        *_synchronising(process.settings, engine, wakes),
     ]
+
+
+def _synchronising(settings: SchedulerSettings, engine: AsyncEngine, wakes: _Wakes) -> list[Loop]:
+    if settings.celery_app is None:
+        return []
+    following = sync.Sync(
+        engine=engine,
+        sealer=Sealer(settings.keyring()),
+        app=find_app(settings.celery_app),
+        wake_fire=wakes.fire.set,
+    )
+    return [Loop(name="sync", tick=following.tick, every=sync.EVERY)]
 
 
 def _announce(final: Waker, task_ids: Sequence[UUID]) -> None:
