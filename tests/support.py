@@ -17,6 +17,8 @@ class Surroundings(BaseSettings):
     """What the environment says about this test run."""
 
     ci: bool = False
+    fires: int = 1000
+    """After how many fires the killing of schedulers ends; 200 are due each second."""
     examples: int = 150
     """How many random cases the longest campaigns take; `EXAMPLES=100000` for a long one."""
 
