@@ -2,7 +2,7 @@
 
 -- name: sync_lock :exec
 -- Let one scheduler at a time synchronise.
-SELECT pg_advisory_xact_lock(:turn);
+SELECT pg_advisory_xact_lock(hashtextextended('tidewheel beat schedule', 0));
 
 -- name: tenant_ensure :one
 -- Return the tenant that beat schedules belong to, made where it is missing, and the clock.

@@ -14,9 +14,6 @@ from tidewheel_scheduler.beat_entries import BeatEntry
 
 _STATEMENTS = load_statements("tidewheel_scheduler", "sync.sql")
 
-_TURN = 0x7469_6465_0002
-"""The advisory lock of those who synchronise."""
-
 _REMOVAL_DELAY = 86_400.0
 """Seconds for which a task of an entry is kept after its end, as for a schedule that says nothing else."""
 
@@ -55,7 +52,7 @@ class Plot:
 
 async def sync_lock(connection: AsyncConnection) -> None:
     """Wait for the turn to synchronise."""
-    await _run(connection, "sync_lock", {"turn": _TURN})
+    await _run(connection, "sync_lock", {})
 
 
 async def tenant_ensure(
