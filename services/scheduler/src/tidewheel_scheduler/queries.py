@@ -43,25 +43,25 @@ class Verdict:
 
 async def clock_read(connection: AsyncConnection, *, now: datetime | None) -> datetime:
     """Read the database's clock."""
-    instant: datetime = (await run(connection, "clock_read", {"now": now})).scalar_one()
+    instant: datetime = (await _run(connection, "clock_read", {"now": now})).scalar_one()
     return instant
 
 
 async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
     """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
-    return list((await run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
+    return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
 
 
 async def tasks_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
     """Return in how many seconds the next waiting task is due; negative when it already is, None when none waits."""
-    seconds: float | None = (await run(connection, "tasks_next_due", {"now": now})).scalar_one()
+    seconds: float | None = (await _run(connection, "tasks_next_due", {"now": now})).scalar_one()
     return seconds
 
 
 async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[UUID]:
     """End up to `size` tasks that have not started in time; return their ids."""
     values = {"now": now, "size": size, "longest": LONGEST_REMOVAL_DELAY}
-    return list((await run(connection, "tasks_expire", values)).scalars())
+    return list((await _run(connection, "tasks_expire", values)).scalars())
 
 
 async def tasks_lost(
@@ -84,7 +84,7 @@ async def tasks_lost(
         jump: by how many seconds.
     """
     values = {"now": now, "stale": stale, "size": size, "jumped_at": jumped_at, "jump": jump}
-    rows = (await run(connection, "tasks_lost", values)).mappings()
+    rows = (await _run(connection, "tasks_lost", values)).mappings()
     return [LostTask(**row) for row in rows]
 
 
@@ -103,14 +103,13 @@ async def tasks_rescue(
         "waits": [transition.wait for transition in transitions],
         "reasons": [transition.reason for transition in transitions],
     }
-    return [(row.id, State(row.state)) for row in await run(connection, "tasks_rescue", values)]
+    return [(row.id, State(row.state)) for row in await _run(connection, "tasks_rescue", values)]
 
 
 async def executors_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
     """Forget executors that have been silent for `silence` seconds and hold no task."""
-    await run(connection, "executors_forget", {"now": now, "silence": silence})
+    await _run(connection, "executors_forget", {"now": now, "silence": silence})
 
 
-async def run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
-    """Run a statement by its name."""
+async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
     return await connection.execute(STATEMENTS.clause(name), values)

@@ -1,14 +1,16 @@
 """The scheduler's statements about schedules, one typed function each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.turn import Entry
-from tidewheel_scheduler.queries import LONGEST_REMOVAL_DELAY, run
+from tidewheel_scheduler.queries import LONGEST_REMOVAL_DELAY, STATEMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +78,13 @@ class Turn:
 
 async def schedules_due(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules that are due, until the transaction ends."""
-    rows = await run(connection, "schedules_due", {"now": now, "size": size})
+    rows = await _run(connection, "schedules_due", {"now": now, "size": size})
     return [DueSchedule(**row) for row in rows.mappings()]
 
 
 async def schedules_freed(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules with a fire that waited for a run which has ended."""
-    rows = await run(connection, "schedules_freed", {"now": now, "size": size})
+    rows = await _run(connection, "schedules_freed", {"now": now, "size": size})
     return [DueSchedule(**row) for row in rows.mappings()]
 
 
@@ -105,18 +107,18 @@ async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, 
         "task_ids": [written.task_id for _, written in pairs],
         "run_ats": [written.run_at for _, written in pairs],
     }
-    return list((await run(connection, "schedules_fire", values)).scalars())
+    return list((await _run(connection, "schedules_fire", values)).scalars())
 
 
 async def tasks_supersede(connection: AsyncConnection, task_ids: Sequence[UUID], *, now: datetime | None) -> list[UUID]:
     """Cancel the runs that newer fires replace; return those that were not final yet."""
     values = {"now": now, "ids": list(task_ids), "longest": LONGEST_REMOVAL_DELAY}
-    return list((await run(connection, "tasks_supersede", values)).scalars())
+    return list((await _run(connection, "tasks_supersede", values)).scalars())
 
 
 async def schedules_waking(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[PausedSchedule]:
     """Hold up to `size` schedules whose pause is over."""
-    rows = await run(connection, "schedules_waking", {"now": now, "size": size})
+    rows = await _run(connection, "schedules_waking", {"now": now, "size": size})
     return [PausedSchedule(**row) for row in rows.mappings()]
 
 
@@ -125,15 +127,19 @@ async def schedules_wake(
 ) -> None:
     """Let schedules go on, each with its next time; without one it has ended."""
     values = {"now": now, "ids": [each for each, _ in woken], "followings": [following for _, following in woken]}
-    await run(connection, "schedules_wake", values)
+    await _run(connection, "schedules_wake", values)
 
 
 async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, now: datetime | None) -> None:
     """Pause a schedule that no clock can follow."""
-    await run(connection, "schedules_pause", {"now": now, "id": schedule_id})
+    await _run(connection, "schedules_pause", {"now": now, "id": schedule_id})
 
 
 async def schedules_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
     """Return in how many seconds the next schedule is due; negative when it already is, None when none is."""
-    seconds: float | None = (await run(connection, "schedules_next_due", {"now": now})).scalar_one()
+    seconds: float | None = (await _run(connection, "schedules_next_due", {"now": now})).scalar_one()
     return seconds
+
+
+async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
+    return await connection.execute(STATEMENTS.clause(name), values)
