@@ -47,7 +47,7 @@ async def build(process: Process[ReaperSettings]) -> AsyncIterator[list[Loop]]:
         yield [
             Loop(name="listen", tick=listener.tick, every=2 * LISTEN_PAUSE),
             Loop(name="remove", tick=Remove(engine, metrics).tick, every=1.0, wake=wake),
-            Loop(name="forget", tick=Forget(engine, metrics).tick, every=60.0),
+            Loop(name="forget", tick=Forget(engine, metrics, fires_age=settings.fires_age).tick, every=60.0),
         ]
 
 

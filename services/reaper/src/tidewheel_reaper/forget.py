@@ -13,22 +13,25 @@ KEEP = 3600.0
 """Seconds for which an expired key is kept on when its tasks are still there."""
 
 FIRES_AGE = 30 * 86_400.0
-"""Seconds for which a fire stays in its schedule's ledger."""
+"""Seconds for which a fire stays in its schedule's ledger, where the settings do not say otherwise."""
 
 
 class Forget:
     """Deletes idempotency keys and fires."""
 
-    def __init__(self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH) -> None:
+    def __init__(
+        self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH, fires_age: float = FIRES_AGE
+    ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._batch = batch
+        self._fires_age = fires_age
 
     async def tick(self) -> float | None:
         """Delete one batch of each."""
         async with self._engine.connect() as connection:
             keys = await queries.idempotency_keys_remove(connection, most=self._batch, keep=KEEP)
-            fires = await queries.fires_remove(connection, most=self._batch, age=FIRES_AGE)
+            fires = await queries.fires_remove(connection, most=self._batch, age=self._fires_age)
         self._metrics.keys.inc(keys)
         self._metrics.fires.inc(fires)
         return AGAIN if self._batch in {keys, fires} else None
