@@ -52,7 +52,6 @@ def _figures(evidence: Evidence) -> Iterator[str]:
     reasons = Counter(row.reason for row in evidence.rows.values() if row.reason)
     again = checkers_after.duplicates(evidence)
     lost = sum(1 for log in evidence.attempts.values() for _, state in log if state == "lost")
-    waits = rescue_times(evidence)
     yield f"submits {len(evidence.ops)}, with unknown answers {sum(1 for op in evidence.ops.values() if op.unknown)}"
     yield f"accepted tasks {len(kinds)}, lost {len(checkers.no_loss(evidence))}"
     yield f"handler runs {len(evidence.runs)}, attempts lost {lost}, run twice {len(again)}"
@@ -61,32 +60,41 @@ def _figures(evidence: Evidence) -> Iterator[str]:
         sum(1 for fault in evidence.faults if fault.error)
     )
     yield "quiet after the last healing: " + ("never" if evidence.quiet is None else f"{evidence.quiet:.1f} s")
-    if waits:
-        yield f"from the loss of an attempt to the next claim: p50 {median(waits):.1f} s, max {max(waits):.1f} s"
+    for name, waits in zip(("", " in storms"), rescue_times(evidence), strict=True):
+        if waits:
+            middle, longest = median(waits), max(waits)
+            yield f"from the loss of an attempt{name} to the next claim: p50 {middle:.1f} s, max {longest:.1f} s"
 
 
-def rescue_times(evidence: Evidence) -> list[float]:
+def rescue_times(evidence: Evidence) -> tuple[list[float], list[float]]:
     """Return the seconds from the loss of an attempt to the next claim of its task, or to its end.
 
     An attempt is lost when the first fault of its time that may have hit it begins; without one, when it was claimed.
+
+    Returns:
+        Those of attempts that were lost outside of storms, and those of attempts that were lost in one.
     """
     targets = ("executor", "everything", "postgres", "valkey")
     hits = sorted(fault.began for fault in evidence.faults if fault.target.startswith(targets))
-    found: list[float] = []
+    storms = [(fault.began, fault.healed) for fault in evidence.faults if fault.kind == "storm"]
+    alone: list[float] = []
+    stormy: list[float] = []
     for task, log in evidence.attempts.items():
         lost = {attempt for attempt, state in log if state == "lost"}
-        found += _rescues(evidence.trail.get(task, ()), lost, hits) if lost else []
-    return found
+        for at, seconds in _rescues(evidence.trail.get(task, ()), lost, hits) if lost else ():
+            (stormy if any(began <= at + seconds and at <= over for began, over in storms) else alone).append(seconds)
+    return alone, stormy
 
 
-def _rescues(steps: Sequence[Step], lost: set[int], hits: Sequence[float]) -> Iterator[float]:
+def _rescues(steps: Sequence[Step], lost: set[int], hits: Sequence[float]) -> Iterator[tuple[float, float]]:
     for place, step in enumerate(steps):
         if step.target != "running" or step.attempt not in lost:
             continue
         after = [later for later in steps[place + 1 :] if later.target == "running" or later.target in FINAL]
         given_up = next((later.at for later in steps[place + 1 :] if later.source == "running"), step.at)
         if after:
-            yield after[0].at - next((hit for hit in hits if step.at <= hit <= given_up), step.at)
+            at = next((hit for hit in hits if step.at <= hit <= given_up), step.at)
+            yield at, after[0].at - at
 
 
 def _recoveries(evidence: Evidence) -> Iterator[str]:
