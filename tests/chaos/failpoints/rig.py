@@ -13,6 +13,7 @@ import asyncpg
 import httpx2
 from redis.asyncio import Redis
 from tests.chaos.failpoints.ledger import read_ledger
+from tests.chaos.failpoints.story import Story
 from tests.stack import Stack
 from tests.support import wait_until
 
@@ -132,17 +133,29 @@ class Rig:
 
         await wait_until(live, timeout=QUIET, what="the stack to be whole")
 
-    def runs(self) -> dict[UUID, Counter[int]]:
-        """Return for each task how often each of its attempts has run."""
-        found: dict[UUID, Counter[int]] = {}
+    async def stories(self, ids: set[UUID], *, short_lived: set[UUID]) -> dict[UUID, Story]:
+        """Return what became of tasks: where they are, how their attempts ended, and what ran."""
+        query = "SELECT task_id, attempt, state FROM attempts WHERE task_id = ANY($1) ORDER BY attempt"
+        async with self.database.transaction(isolation="repeatable_read"):  # the reaper may come between the two
+            found = await self.database.fetch("SELECT id, state, attempt FROM tasks WHERE id = ANY($1)", list(ids))
+            logged = await self.database.fetch(query, list(ids))
+        rows = {row["id"]: row for row in found}
+        logs: dict[UUID, list[tuple[int, str]]] = {}
+        for row in logged:
+            logs.setdefault(row["task_id"], []).append((row["attempt"], row["state"]))
+        runs: dict[UUID, Counter[int]] = {}
         for (task_id, attempt), times in read_ledger(self.ledger).items():
-            found.setdefault(UUID(task_id), Counter())[attempt] = times
-        return found
-
-    async def rows(self, ids: set[UUID]) -> dict[UUID, Any]:
-        """Return the tasks as they are."""
-        found = await self.database.fetch("SELECT * FROM tasks WHERE id = ANY($1)", list(ids))
-        return {row["id"]: row for row in found}
+            runs.setdefault(UUID(task_id), Counter())[attempt] = times
+        return {
+            task_id: Story(
+                state=rows[task_id]["state"] if task_id in rows else None,
+                attempt=rows[task_id]["attempt"] if task_id in rows else 0,
+                log=logs.get(task_id, []),
+                ran=runs.get(task_id, Counter()),
+                short_lived=task_id in short_lived,
+            )
+            for task_id in ids
+        }
 
     async def now(self) -> datetime:
         """Return the time by the database's clock."""
@@ -160,11 +173,3 @@ class Rig:
         times = [row["nominal_at"] for row in rows]
         assert len(set(times)) == len(times), "a nominal time has fired twice"
         return {row["id"] for row in rows}
-
-    async def attempts(self, ids: set[UUID]) -> dict[UUID, list[tuple[int, str]]]:
-        """Return the execution logs: number and state of each attempt."""
-        query = "SELECT task_id, attempt, state FROM attempts WHERE task_id = ANY($1) ORDER BY task_id, attempt"
-        found: dict[UUID, list[tuple[int, str]]] = {}
-        for row in await self.database.fetch(query, list(ids)):
-            found.setdefault(row["task_id"], []).append((row["attempt"], row["state"]))
-        return found
