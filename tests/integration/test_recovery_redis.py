@@ -1,5 +1,6 @@
 """Redis is full, a replica, emptied, cut short or new: tasks wait in PostgreSQL meanwhile, and nobody has to help."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,9 +15,10 @@ from tests.integration.recovery_rig import Cluster, cluster
 from tests.support import wait_until
 
 from tidewheel_common.core.task import Priority
-from tidewheel_common.streams.client import refuses_writes
+from tidewheel_common.streams.client import TRANSIENT, open_redis, refuses_writes
 from tidewheel_common.streams.hint import Hint
-from tidewheel_common.streams.keys import GROUP, stream_key
+from tidewheel_common.streams.keys import GROUP, WAKE_FINAL, stream_key
+from tidewheel_common.streams.wake import MOST_WORDS, Waker
 from tidewheel_executor.transport.entry import Entry
 from tidewheel_executor.transport.streams import TaskStreams
 
@@ -136,3 +138,27 @@ async def test_what_a_full_redis_does_not_take_back_stays_pending(rig: Rig, redi
 )
 def test_a_refusal_is_told_from_a_mistake(error: Exception, refused: bool) -> None:
     assert refuses_writes(error) is refused
+
+
+async def test_a_redis_that_says_nothing_counts_as_lost_and_holds_nobody_up() -> None:
+    silence = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silence.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    redis = open_redis(f"redis://127.0.0.1:{port}/0", client_name="test", timeout=0.1)
+    waker = Waker(redis, WAKE_FINAL)
+    for _ in range(3):
+        waker.wake(*map(str, range(MOST_WORDS)))
+
+    with pytest.raises(TRANSIENT):
+        await redis.ping()
+    assert len(waker._pending) <= MOST_WORDS
+    async with asyncio.timeout(5):
+        await waker.close()
+    silence.set()
+    await redis.aclose()
+    server.close()

@@ -11,6 +11,9 @@ TRANSIENT: tuple[type[BaseException], ...] = (RedisError, OSError, TimeoutError)
 """What a lost, restarting, loading or full Redis raises; a loop waits and tries again."""
 
 
+ANSWER = 5.0
+"""Seconds in which Redis answers; a thousand hints take it some milliseconds."""
+
 _REFUSALS = ("OOM ", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 
 
@@ -24,20 +27,21 @@ def refuses_writes(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and any(sign in str(error) for sign in _REFUSALS)
 
 
-def open_redis(url: str, *, client_name: str, pool_size: int = 4) -> Redis:
+def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float = ANSWER) -> Redis:
     """Open a pool of connections; nothing connects before the first command. Replies are bytes.
 
     Args:
         url: `redis://` or `rediss://` with password, host, port and database.
         client_name: shown in `CLIENT LIST`.
         pool_size: the most connections that are held open.
+        timeout: seconds to wait for an answer; then the connection counts as lost.
     """
-    # redis-py waits 5 s on a socket by default; a subscriber waits as long as there is nothing to hear.
+    # Bounded, because a silent partition never answers; a `Listener` says itself how long it waits for a message.
     return Redis.from_url(
         url,
         client_name=client_name,
         max_connections=pool_size,
-        socket_timeout=None,
+        socket_timeout=timeout,
         socket_connect_timeout=5.0,
         socket_keepalive=True,
         health_check_interval=15,

@@ -8,6 +8,9 @@ from redis.asyncio import Redis
 
 from tidewheel_common.streams.client import TRANSIENT
 
+MOST_WORDS = 10_000
+"""Words that wait to be sent while Redis does not answer; what is more is dropped, like any wake-up may be."""
+
 LISTEN_PAUSE = 1.0
 """Seconds one listening tick waits for a message; a process that is asked to stop waits as long at most."""
 
@@ -27,7 +30,7 @@ class Waker:
 
     def wake(self, *words: str) -> None:
         """Ask for a wake-up; `words` travel with it, comma-separated."""
-        self._pending.extend(words)
+        self._pending.extend(words[: MOST_WORDS - len(self._pending)])
         self._wanted = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._publish())
