@@ -11,25 +11,30 @@ from tidewheel_gateway.fields import (
     TEN_YEARS,
     Attempts,
     Backoff,
-    CancelYet,
     DeliveryWord,
     Duration,
     EmptyYet,
     Handler,
     Instant,
     NoneYet,
+    Parent,
+    ParentFailureWord,
     Payload,
     PriorityWord,
     Queue,
     Strict,
     Tags,
     Timeout,
+    UniqueKey,
 )
 from tidewheel_gateway.problems import Fault
 from tidewheel_gateway.validation import encode_payload, validate
 
 MOST_TASKS: Final = 1000
 """How many tasks one batch may bring."""
+
+MOST_PARENTS: Final = 10_000
+"""How many tasks one task may depend on."""
 
 _HORIZON = timedelta(seconds=TEN_YEARS)
 
@@ -52,10 +57,19 @@ class TaskSubmission(Strict):
     removal_delay: Duration = Field(86400.0, description="How long it stays readable once it is final.")
     delivery: DeliveryWord = "at_least_once"
     tags: Tags = ()
-    depends_on: EmptyYet = Field(default_factory=list)
-    on_parent_failure: CancelYet = "cancel"
+    depends_on: tuple[Parent, ...] = Field(
+        (),
+        max_length=MOST_PARENTS,
+        description='It is `blocked` until these are `complete`: ids, or `{"index": n}` for item n of the same batch.',
+    )
+    on_parent_failure: ParentFailureWord = Field(
+        "cancel",
+        description="When one of them ends otherwise: be cancelled, run all the same, or stay blocked until a redrive.",
+    )
     concurrency_key: NoneYet = None
-    unique_key: NoneYet = None
+    unique_key: UniqueKey | None = Field(
+        None, description="While a task with this key is not final, submitting it again gives that task."
+    )
     notify: EmptyYet = Field(default_factory=list)
 
 
@@ -78,6 +92,11 @@ class Candidate:
 
     spec: TaskSubmission
     payload: bytes
+
+    @property
+    def linked(self) -> bool:
+        """Whether its fate hangs on other tasks, so that they are looked at before it is stored."""
+        return bool(self.spec.depends_on) or self.spec.unique_key is not None
 
     @property
     def delay(self) -> timedelta:

@@ -1,0 +1,22 @@
+"""Tasks that wait for other tasks, and unique keys."""
+
+from importlib.resources import files
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    script = files("tidewheel_common.store.migrations") / "versions" / "0004_dependencies.sql"
+    for statement in script.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    op.drop_table("dependencies")
+    op.execute("DROP INDEX tasks_unique")
+    op.execute("DROP INDEX tasks_awaited")
+    op.execute("ALTER TABLE tasks DROP COLUMN on_parent_failure, DROP COLUMN pending_parents, DROP COLUMN awaited")

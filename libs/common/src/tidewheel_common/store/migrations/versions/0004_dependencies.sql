@@ -1,0 +1,24 @@
+-- Tasks that wait for other tasks, and unique keys.
+
+-- `awaited`: others depend on it and have not been told how it ended. `pending_parents`: how many parents are still to
+-- count; the row is `blocked` while it is above zero. A claim changes none of these columns.
+ALTER TABLE tasks
+    ADD COLUMN awaited boolean NOT NULL DEFAULT false,
+    ADD COLUMN pending_parents integer NOT NULL DEFAULT 0,
+    ADD COLUMN on_parent_failure text,
+    ADD CONSTRAINT tasks_on_parent_failure CHECK (on_parent_failure IN ('cancel', 'run', 'block'));
+
+CREATE INDEX tasks_awaited ON tasks (finished_at) WHERE awaited AND remove_at IS NOT NULL;
+
+CREATE UNIQUE INDEX tasks_unique ON tasks (tenant_id, unique_key) WHERE unique_key IS NOT NULL AND remove_at IS NULL;
+
+-- One row per parent of a task; `outcome` is the parent's final state once it has counted.
+CREATE TABLE dependencies (
+    task_id uuid NOT NULL,
+    parent_id uuid NOT NULL,
+    outcome text,
+    PRIMARY KEY (task_id, parent_id),
+    CONSTRAINT dependencies_outcome CHECK (outcome IN ('complete', 'dead', 'cancelled', 'expired'))
+) WITH (fillfactor = 80);
+
+CREATE INDEX dependencies_open ON dependencies (parent_id) WHERE outcome IS NULL;
