@@ -1,6 +1,6 @@
 """The dispatcher's statements, one typed function each. `now` is None in production: the database's clock decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.task import Priority
+from tidewheel_common.core.valve import Valve
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.stream import Line
@@ -134,6 +135,46 @@ def _dispatched(line: Line, row: Any) -> Dispatched:
             traceparent=row.traceparent,
         ),
     )
+
+
+async def queues_valves(
+    connection: AsyncConnection, *, now: datetime | None = None
+) -> tuple[dict[str, Valve], datetime | None]:
+    """Read what is set for queues, and the clock; None when nothing is set for any."""
+    return _valves(await connection.execute(_STATEMENTS.clause("queues_valves"), {"now": now}))
+
+
+async def queues_hold(
+    connection: AsyncConnection, names: Sequence[str], *, now: datetime | None = None
+) -> tuple[dict[str, Valve], datetime | None]:
+    """Hold what is set for some queues until the transaction ends; what somebody else holds is left out."""
+    return _valves(await connection.execute(_STATEMENTS.clause("queues_hold"), {"names": list(names), "now": now}))
+
+
+def _valves(rows: CursorResult[Any]) -> tuple[dict[str, Valve], datetime | None]:
+    found = rows.mappings().all()
+    valves = {row["name"]: Valve(**{name: row[name] for name in row if name != "now"}) for row in found}
+    return valves, found[0]["now"] if found else None
+
+
+async def queues_in_flight(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+    """Count the tasks of some queues that are queued or running."""
+    rows = await connection.execute(_STATEMENTS.clause("queues_in_flight"), {"names": list(names)})
+    return {row.queue: row.tasks for row in rows}
+
+
+async def queues_spend(connection: AsyncConnection, left: Mapping[str, float], at: datetime) -> None:
+    """Write down how much of their rates queues have left at an instant."""
+    values = {"names": list(left), "tokens": list(left.values()), "instants": [at] * len(left)}
+    await connection.execute(_STATEMENTS.clause("queues_spend"), values)
+
+
+async def tasks_withdraw(connection: AsyncConnection, names: Sequence[str], *, most: int) -> int:
+    """Take back what is queued in some queues, and return how many tasks that were."""
+    result: CursorResult[Any] = await connection.execute(
+        _STATEMENTS.clause("tasks_withdraw"), {"names": list(names), "most": most}
+    )
+    return result.rowcount
 
 
 async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued]) -> int:

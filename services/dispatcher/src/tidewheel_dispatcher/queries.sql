@@ -88,6 +88,53 @@ SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, tracepar
   FROM moved
  ORDER BY priority, was_ready_at, id;
 
+-- name: queues_valves :many
+-- Read what is set for queues, and the clock; few queues have anything set.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at,
+       coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+  FROM queues
+ WHERE paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL;
+
+-- name: queues_hold :many
+-- Hold what is set for some queues, until what they may send is marked; one that another dispatcher holds is left out.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at,
+       coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+  FROM queues
+ WHERE name = ANY (CAST(:names AS text[]))
+ ORDER BY name
+   FOR UPDATE SKIP LOCKED;
+
+-- name: queues_in_flight :many
+-- Count the tasks of some queues that are queued or running.
+SELECT queue, CAST(count(*) AS integer) AS tasks
+  FROM tasks
+ WHERE queued_at IS NOT NULL AND queue = ANY (CAST(:names AS text[]))
+ GROUP BY queue;
+
+-- name: queues_spend :exec
+-- Write down how much of their rates queues have left.
+UPDATE queues
+   SET tokens = spent.tokens, tokens_at = spent.tokens_at
+  FROM unnest(CAST(:names AS text[]), CAST(:tokens AS double precision[]), CAST(:instants AS timestamptz[]))
+       AS spent (name, tokens, tokens_at)
+ WHERE queues.name = spent.name;
+
+-- name: tasks_withdraw :exec
+-- transition: queued -> ready
+-- Take back what is queued in paused queues; its hints lead nowhere then. It keeps its place in the line.
+WITH held AS MATERIALIZED (
+    SELECT id
+      FROM tasks
+     WHERE queued_at IS NOT NULL AND state = 'queued' AND queue = ANY (CAST(:names AS text[]))
+     ORDER BY id
+     LIMIT CAST(:most AS integer)
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks
+   SET state = 'ready', ready_at = tasks.queued_at, queued_at = NULL
+  FROM held
+ WHERE tasks.id = held.id AND tasks.state = 'queued';
+
 -- name: tasks_release :exec
 -- transition: queued -> ready
 -- Take back tasks whose hint did not reach Redis, or is there no more; they keep their place in the line.

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.routes.actions import TaskPatch
+from tidewheel_gateway.routes.queues import QueueLimits, QueuePause
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
 from tidewheel_gateway.submit import BatchSubmission, TaskSubmission
 
@@ -25,6 +26,7 @@ the request then does nothing twice. `X-Request-Id` comes back as it was sent; `
 _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
     {"name": "schedules", "description": "Tasks that come again and again."},
+    {"name": "queues", "description": "What waits in them, and what keeps it back."},
     {"name": "operations", "description": "For those who run the gateway; without a key."},
 ]
 
@@ -34,6 +36,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     TaskPatch,
     ScheduleSubmission,
     SchedulePatch,
+    QueuePause,
+    QueueLimits,
 )
 
 _SCHEME: Final = {"type": "http", "scheme": "bearer", "description": "An API key: `tw_<id>_<secret>`."}

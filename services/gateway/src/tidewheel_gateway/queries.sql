@@ -221,6 +221,57 @@ UPDATE tasks SET remove_at = coalesce(CAST(:now AS timestamptz), clock_timestamp
 WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'cancelled', 'expired')
 RETURNING state;
 
+-- name: queue_set :one
+-- Pause, resume or limit a queue; what is not to be set stays as it is.
+INSERT INTO queues AS q (name, paused_at, paused_until, rate, concurrency, updated_at)
+SELECT :name, CASE WHEN CAST(:pause AS boolean) THEN clock.now END, CAST(:paused_until AS timestamptz),
+    CAST(:rate AS double precision), CAST(:concurrency AS integer), clock.now
+FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+ON CONFLICT (name) DO UPDATE SET
+    paused_at = CASE
+        WHEN NOT CAST(:set_pause AS boolean) THEN q.paused_at
+        WHEN CAST(:pause AS boolean) THEN coalesce(q.paused_at, excluded.updated_at)
+    END,
+    paused_until = CASE WHEN CAST(:set_pause AS boolean) THEN excluded.paused_until ELSE q.paused_until END,
+    rate = CASE WHEN CAST(:set_rate AS boolean) THEN excluded.rate ELSE q.rate END,
+    concurrency = CASE WHEN CAST(:set_concurrency AS boolean) THEN excluded.concurrency ELSE q.concurrency END,
+    updated_at = excluded.updated_at
+RETURNING name, paused_at, paused_until, rate, concurrency, tokens, tokens_at, updated_at AS now;
+
+-- name: queues_valves :many
+-- Read what is set for queues; for all of them, or for one.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at
+FROM queues
+WHERE CAST(:name AS text) IS NULL OR name = :name
+ORDER BY name;
+
+-- name: queue_in_flight :one
+-- Count the tasks of a queue that are queued or running, whoever they belong to.
+SELECT CAST(count(*) AS integer) AS tasks FROM tasks WHERE queued_at IS NOT NULL AND queue = :queue;
+
+-- name: queues_depths :many
+-- Count a tenant's tasks that are not final by queue and state, and say since when the oldest one has been ready.
+-- Each part reads the entries of one partial index.
+WITH found AS (
+    SELECT queue, 'ready' AS state, count(*) AS tasks, min(ready_at) AS since FROM tasks
+    WHERE ready_at IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue
+    UNION ALL
+    SELECT queue, 'waiting', count(*), NULL FROM tasks
+    WHERE wait_until IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue
+    UNION ALL
+    SELECT queue, state, count(*), NULL FROM tasks
+    WHERE queued_at IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue, state
+)
+SELECT queue, state, CAST(tasks AS integer) AS tasks, since, clock_timestamp() AS now FROM found;
+
+-- name: parents_open :many
+-- Read the parents of a task that have not counted yet, the first of them, and where they are.
+SELECT dependencies.parent_id AS id, tasks.state
+FROM dependencies LEFT JOIN tasks ON tasks.id = dependencies.parent_id
+WHERE dependencies.task_id = :id AND dependencies.outcome IS NULL
+ORDER BY dependencies.parent_id
+LIMIT :most;
+
 -- name: executors_serving :one
 -- Count the live executors, those that serve a handler, and those that serve it on a queue; and say as of when.
 WITH clock AS MATERIALIZED (

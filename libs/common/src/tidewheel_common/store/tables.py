@@ -124,6 +124,19 @@ dependencies = _Table(
 
 Index("dependencies_open", dependencies.c.parent_id, postgresql_where=dependencies.c.outcome.is_(None))
 
+queues = _Table(
+    "queues",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _maybe("paused_at", _INSTANT),
+    _maybe("paused_until", _INSTANT),
+    _maybe("rate", Double),
+    _maybe("concurrency", INTEGER),
+    _maybe("tokens", Double),
+    _maybe("tokens_at", _INSTANT),
+    _must("updated_at", _INSTANT, "clock_timestamp()"),
+)
+
 attempts = _Table(
     "attempts",
     metadata,

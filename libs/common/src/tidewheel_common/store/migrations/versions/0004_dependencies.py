@@ -1,4 +1,4 @@
-"""Tasks that wait for other tasks, and unique keys."""
+"""Tasks that wait for other tasks, unique keys, and what keeps queues back."""
 
 from importlib.resources import files
 
@@ -16,6 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("queues")
     op.drop_table("dependencies")
     op.execute("DROP INDEX tasks_unique")
     op.execute("DROP INDEX tasks_awaited")

@@ -1,4 +1,4 @@
--- Tasks that wait for other tasks, and unique keys.
+-- Tasks that wait for other tasks, unique keys, and what keeps queues back.
 
 -- `awaited`: others depend on it and have not been told how it ended. `pending_parents`: how many parents are still to
 -- count; the row is `blocked` while it is above zero. A claim changes none of these columns.
@@ -22,3 +22,17 @@ CREATE TABLE dependencies (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX dependencies_open ON dependencies (parent_id) WHERE outcome IS NULL;
+
+-- Only queues that were ever paused or limited have a row. `tokens` is what was left of the rate at `tokens_at`.
+CREATE TABLE queues (
+    name text PRIMARY KEY,
+    paused_at timestamptz,
+    paused_until timestamptz,
+    rate double precision CHECK (rate > 0),
+    concurrency integer CHECK (concurrency > 0),
+    tokens double precision,
+    tokens_at timestamptz,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT queues_paused CHECK (paused_until IS NULL OR paused_at IS NOT NULL),
+    CONSTRAINT queues_tokens CHECK ((tokens IS NULL) = (tokens_at IS NULL))
+) WITH (fillfactor = 50);
