@@ -24,6 +24,7 @@ from tidewheel_dispatcher.overdue import Overdue
 from tidewheel_dispatcher.rehydrate import Rehydrate
 from tidewheel_dispatcher.relay import BUDGET, Relay
 from tidewheel_dispatcher.served import Roster
+from tidewheel_dispatcher.slots import Slots
 from tidewheel_dispatcher.unpark import Unpark
 from tidewheel_dispatcher.withdraw import Withdraw
 
@@ -57,6 +58,7 @@ class Rig:
             engine, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
         )
         self.withdraw = Withdraw(engine, metrics)
+        self.slots = Slots(engine, wake=self.wake)
         self.unpark = Unpark(engine, self.roster, metrics)
         self.rehydrate = Rehydrate(engine, redis, metrics, wake=self.wake)
         self.overdue = Overdue(engine, redis, metrics, age=age, wake=self.wake)

@@ -105,6 +105,15 @@ async def test_limits_are_gates(gateway: Gateway) -> None:
     assert "rate" not in gates
 
 
+async def test_who_has_the_slot_of_a_key_is_named(gateway: Gateway) -> None:
+    holder, task = [await gateway.submit(concurrency_key="k") for _ in range(2)]
+    assert (await _gates(gateway, task["id"]))["concurrency_key"]["open"]
+    await gateway.place(holder["id"], "queued")
+    gate = (await _gates(gateway, task["id"]))["concurrency_key"]
+    assert (gate["open"], gate["holder"]) == (False, holder["id"])
+    assert (await _gates(gateway, holder["id"]))["concurrency_key"]["open"], "it has the slot itself"
+
+
 async def test_open_parents_are_named(gateway: Gateway) -> None:
     parent, failed = await gateway.submit(), await gateway.submit()
     child = await gateway.submit(depends_on=[parent["id"], failed["id"]], on_parent_failure="block")

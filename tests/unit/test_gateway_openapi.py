@@ -72,8 +72,8 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
     assert set(names) == {
         "submit_task", "submit_tasks", "list_of_tasks", "get_task", "list_attempts", "explain_task", "cancel_task",
         "redrive_task", "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
-        "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_queues", "pause_queue", "resume_queue",
-            "limit_queue", "healthz", "readyz", "metrics",
+        "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_queues", "pause_queue",
+        "resume_queue", "limit_queue", "healthz", "readyz", "metrics",
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tidewheel_dispatcher.rehydrate import Rehydrate
 from tidewheel_dispatcher.relay import Relay
 from tidewheel_dispatcher.served import Roster
 from tidewheel_dispatcher.settings import DispatcherSettings
+from tidewheel_dispatcher.slots import Slots
 from tidewheel_dispatcher.unpark import Unpark
 from tidewheel_dispatcher.withdraw import Withdraw
 
@@ -34,7 +35,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         engine = open_engine(
             settings.database_url.get_secret_value(),
             application_name=NAME,
-            pool_size=7,  # one for each loop
+            pool_size=8,  # one for each loop
             synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
             autocommit=True,
         )
@@ -60,6 +61,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
             Loop(name="rehydrate", tick=rehydrate.tick, every=1.0, wake=suspect),
             Loop(name="overdue", tick=overdue.tick, every=min(5.0, settings.queued_overdue)),
             Loop(name="withdraw", tick=Withdraw(engine, metrics).tick, every=0.5, wake=paused),
+            Loop(name="slots", tick=Slots(engine, wake=wake).tick, every=0.5),
             Loop(name="unpark", tick=Unpark(engine, roster, metrics).tick, every=1.0),
             Loop(name="observe", tick=Observe(engine, redis, metrics).tick, every=5.0),
         ]

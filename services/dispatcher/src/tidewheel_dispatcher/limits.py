@@ -9,11 +9,11 @@ from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Dispatch
 
-Mark = Callable[[AsyncConnection, Mapping[Line, int]], Awaitable[Dispatch]]
+Mark = Callable[[AsyncConnection, Mapping[Line, int], bool], Awaitable[Dispatch]]
 
 
 async def mark_within_limits(
-    engine: AsyncEngine, rooms: Mapping[Line, int], limited: set[str], mark: Mark
+    engine: AsyncEngine, rooms: Mapping[Line, int], limited: set[str], mark: Mark, *, keyed: bool
 ) -> tuple[Dispatch, dict[Line, int]]:
     """Mark tasks as queued, and return what was marked and the rooms that there really were.
 
@@ -24,16 +24,18 @@ async def mark_within_limits(
         engine: in autocommit mode.
         rooms: what the windows leave for each line, the most urgent line first.
         limited: the queues whose tasks are counted.
-        mark: marks within the rooms that it is given.
+        mark: marks within the rooms that it is given; tasks with a concurrency key only when it is told to.
+        keyed: whether there are tasks with a concurrency key.
     """
     async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        turn = keyed and await queries.keys_turn(connection)
         valves, now = await queries.queues_hold(connection, sorted(limited))
         in_flight = await queries.queues_in_flight(connection, sorted(valves))
         allowances: dict[str, int | None] = dict.fromkeys(limited, 0)  # what somebody else holds waits
         if now is not None:
             allowances |= {name: valve.allowance(now, in_flight.get(name, 0)) for name, valve in valves.items()}
         allowed = narrow(rooms, allowances)
-        dispatch = await mark(connection, allowed)
+        dispatch = await mark(connection, allowed, turn)
         if now is not None:
             sent = Counter(task.queued.line.queue for task in dispatch.queued)
             saved = {valve.name: valve.saved(now) for valve in valves.values()}

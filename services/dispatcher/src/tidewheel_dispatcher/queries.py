@@ -88,6 +88,7 @@ async def tasks_dispatch(
     served: Sequence[tuple[str, str]],
     budget: int,
     park: float,
+    keyed: bool = False,
     now: datetime | None = None,
 ) -> Dispatch:
     """Mark the next tasks as queued.
@@ -98,6 +99,7 @@ async def tasks_dispatch(
         served: pairs of queue and handler; a task of another pair is parked.
         budget: the most rows to move in all.
         park: seconds for which a task is parked.
+        keyed: whether tasks with a concurrency key may be marked: the caller has the turn.
         now: the instant that a test sets.
     """
     rows = await connection.execute(
@@ -110,6 +112,7 @@ async def tasks_dispatch(
             "served_handlers": [handler for _, handler in served],
             "budget": budget,
             "park": park,
+            "keyed": keyed,
             "now": now,
         },
     )
@@ -135,6 +138,48 @@ def _dispatched(line: Line, row: Any) -> Dispatched:
             traceparent=row.traceparent,
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A concurrency key with tasks in the lines, and how many slots it has free."""
+
+    tenant_id: UUID
+    concurrency_key: str
+    free: int
+
+
+async def keyed_ready(connection: AsyncConnection) -> bool:
+    """Tell whether any task with a concurrency key is in a line."""
+    return bool((await connection.execute(_STATEMENTS.clause("keyed_ready"))).scalar_one())
+
+
+async def keys_turn(connection: AsyncConnection) -> bool:
+    """Ask for the turn to give out slots until the transaction ends."""
+    return bool((await connection.execute(_STATEMENTS.clause("keys_turn"))).scalar_one())
+
+
+async def keys_parked(connection: AsyncConnection, *, after: Key | None, most: int) -> list[Key]:
+    """List the next concurrency keys that have tasks in the lines."""
+    parameters = {
+        "after_tenant": UUID(int=0) if after is None else after.tenant_id,
+        "after_key": "" if after is None else after.concurrency_key,
+        "most": most,
+    }
+    rows = await connection.execute(_STATEMENTS.clause("keys_parked"), parameters)
+    return [Key(row.tenant_id, row.concurrency_key, row.free) for row in rows]
+
+
+async def keys_unpark(connection: AsyncConnection, keys: Sequence[Key], *, now: datetime | None = None) -> int:
+    """Let the first parked tasks of some keys come back, and return how many did."""
+    parameters = {
+        "tenants": [key.tenant_id for key in keys],
+        "keys": [key.concurrency_key for key in keys],
+        "frees": [key.free for key in keys],
+        "now": now,
+    }
+    result: CursorResult[Any] = await connection.execute(_STATEMENTS.clause("keys_unpark"), parameters)
+    return result.rowcount
 
 
 async def queues_valves(

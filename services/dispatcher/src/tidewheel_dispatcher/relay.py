@@ -73,7 +73,7 @@ class Relay:
     async def tick(self) -> float | None:
         """Move one batch."""
         await self._roster.refresh()
-        due, limited = await self._due()
+        due, limited, keyed = await self._due()
         if not due:
             return None
         queues = sorted({line.queue for line in due})
@@ -83,11 +83,11 @@ class Relay:
         rooms = {line: self._windows[line.queue].room(found[line].unread) for line in due}
         if not any(rooms.values()):
             return next_tick(rooms, [], {}, self._budget)
-        if limited:
-            dispatch, rooms = await mark_within_limits(self._engine, rooms, limited, self._mark)
+        if limited or keyed:
+            dispatch, rooms = await mark_within_limits(self._engine, rooms, limited, self._mark, keyed=keyed)
         else:
             async with self._engine.connect() as connection:
-                dispatch = await self._mark(connection, rooms)
+                dispatch = await self._mark(connection, rooms, False)
         if dispatch.queued:
             fp("dispatcher.marked")
         await self._push(dispatch.queued)
@@ -95,16 +95,20 @@ class Relay:
         self._remember(queues, rooms, dispatch)
         return next_tick(rooms, share(rooms, self._budget), dispatch.moved, self._budget)
 
-    async def _due(self) -> tuple[list[Line], set[str]]:
-        """List the lines that have something to dispatch, the most urgent first, and which queues have limits."""
+    async def _due(self) -> tuple[list[Line], set[str], bool]:
+        """List the lines that have something to dispatch, the most urgent first; say which queues have limits.
+
+        And whether there are tasks with a concurrency key.
+        """
         async with self._engine.connect() as connection:
             ready = await queries.lines_ready(connection)
             valves, now = await queries.queues_valves(connection)
+            keyed = await queries.keyed_ready(connection)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
         lines = urgent_first(
             each for each in ready if each.line.queue not in paused and self._roster.served.serves(each.line.queue)
         )
-        return lines, {line.queue for line in lines if line.queue in valves and valves[line.queue].limited}
+        return lines, {line.queue for line in lines if line.queue in valves and valves[line.queue].limited}, keyed
 
     async def _mend_groups(self, found: Mapping[Line, Depth]) -> None:
         """Create the streams that are missing, so that no hint is added that a later group would not see."""
@@ -122,7 +126,7 @@ class Relay:
             self._windows[queue] = window
             self._metrics.window.labels(queue=queue).set(window.size)
 
-    async def _mark(self, connection: AsyncConnection, rooms: Mapping[Line, int]) -> Dispatch:
+    async def _mark(self, connection: AsyncConnection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
         grants = share(rooms, self._budget)
         if not grants:
             return Dispatch(queued=[], parked=0, moved={})
@@ -134,6 +138,7 @@ class Relay:
             served=[(queue, handler) for queue in queues for handler in sorted(served.handlers(queue))],
             budget=self._budget,
             park=PARK,
+            keyed=keyed,
         )
         self._metrics.parked.inc(dispatch.parked)
         return dispatch

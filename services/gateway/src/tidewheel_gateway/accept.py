@@ -73,6 +73,8 @@ class Acceptor:
             expires_at=spec.expires_at,
             on_parent_failure=spec.on_parent_failure if spec.depends_on else None,
             unique_key=spec.unique_key,
+            concurrency_key=spec.concurrency_key,
+            concurrency_limit=spec.concurrency_limit,
         )
 
     async def accept(self, submission: Submission) -> Accepted | Stored:

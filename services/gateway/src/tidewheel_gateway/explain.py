@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -41,6 +42,8 @@ class Facts:
     """The first of those that have not counted yet."""
     valve: Valve | None = None
     """What is set for its queue."""
+    holders: tuple[UUID, ...] = ()
+    """Tasks that have the slots of its concurrency key."""
     in_flight: int = 0
     """Tasks of its queue that are queued or running."""
 
@@ -79,8 +82,8 @@ def _gates(facts: Facts) -> Iterator[Gate]:
     if task.on_parent_failure is not None:
         yield _parents(facts)
     yield _due(facts)
-    if facts.valve is not None and task.state is not State.RUNNING:
-        yield from _valve(facts.valve, facts)
+    if task.state is not State.RUNNING:
+        yield from _limits(facts)
     yield _served(facts)
     match task.state:
         case State.READY if task.ready_at is not None and task.ready_at > facts.now:
@@ -105,6 +108,13 @@ def _due(facts: Facts) -> Gate:
         what = f"Attempt {task.attempt} did not succeed; it backs off until {_time(task.wait_until)}."
         return _closed("backoff", "scheduler", what, task.wait_until)
     return _closed("run_at", "scheduler", f"It is scheduled for {_time(task.wait_until)}.", task.wait_until)
+
+
+def _limits(facts: Facts) -> Iterator[Gate]:
+    if facts.valve is not None:
+        yield from _valve(facts.valve, facts)
+    if facts.task.concurrency_key is not None:
+        yield _slot(facts)
 
 
 def _parents(facts: Facts) -> Gate:
@@ -135,6 +145,14 @@ def _valve(valve: Valve, facts: Facts) -> Iterator[Gate]:
         until = valve.next_token(facts.now)
         what = f"The queue {valve.name} may start {valve.rate:g} task(s) a second."
         yield _open("rate", what) if until is None else _closed("rate", "dispatcher", what, until)
+
+
+def _slot(facts: Facts) -> Gate:
+    limit, others = facts.task.concurrency_limit or 1, [each for each in facts.holders if each != facts.task.id]
+    what = f"{len(others)} other task(s) with its concurrency key are queued or running; {limit} may be."
+    if len(others) < limit:
+        return _open("concurrency_key", what)
+    return _closed("concurrency_key", str(others[0]), f"{what} The first of them is {others[0]}.")
 
 
 def _through(gate: str, _: str, detail: str) -> Gate:

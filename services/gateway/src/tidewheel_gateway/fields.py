@@ -123,8 +123,6 @@ PriorityWord = Literal["high", "medium", "low"]
 
 DeliveryWord = Literal["at_least_once", "at_most_once"]
 
-NoneYet = Annotated[None, BeforeValidator(_only(None)), Field(description="Not served yet; must be null.")]
-
 EmptyYet = Annotated[
     list[Any],
     BeforeValidator(_only([])),

@@ -41,7 +41,7 @@ _STATEMENTS = load_statements("tidewheel_gateway")
 _COLUMNS = (
     "ids", "tenants", "handlers", "queues", "priorities", "payloads", "attempts", "timeouts", "backoffs",
     "removal_delays", "deliveries", "tags", "traceparents", "run_ats", "delays", "expiries",
-    "awaiteds", "pendings", "on_parent_failures", "unique_keys",
+    "awaiteds", "pendings", "on_parent_failures", "unique_keys", "concurrency_keys", "concurrency_limits",
 )  # fmt: skip
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 

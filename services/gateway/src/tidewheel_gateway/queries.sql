@@ -38,10 +38,12 @@ fresh AS MATERIALIZED (
         CAST(:removal_delays AS double precision[]), CAST(:deliveries AS text[]), CAST(:tags AS text[]),
         CAST(:traceparents AS text[]), CAST(:run_ats AS timestamptz[]), CAST(:delays AS interval[]),
         CAST(:expiries AS timestamptz[]), CAST(:awaiteds AS boolean[]), CAST(:pendings AS integer[]),
-        CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[])
+        CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[]), CAST(:concurrency_keys AS text[]),
+        CAST(:concurrency_limits AS integer[])
     ) AS t (
         place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
-        delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key
+        delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
+        concurrency_key, concurrency_limit
     )
     CROSS JOIN clock
     WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
@@ -50,14 +52,15 @@ accepted AS (
     INSERT INTO tasks (
         id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, awaited, pending_parents,
-        on_parent_failure, unique_key
+        on_parent_failure, unique_key, concurrency_key, concurrency_limit
     )
     SELECT id, tenant_id, handler, queue, priority,
         CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
         max_attempts, timeout, CAST(backoff AS jsonb), removal_delay, delivery, string_to_array(tags, E'\x1f'),
         -- A `run_at` in the past means now: it does not jump the line.
         traceparent, due, expires_at, now, CASE WHEN pending_parents = 0 AND due > now THEN due END,
-        CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure, unique_key
+        CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure,
+        unique_key, concurrency_key, concurrency_limit
     FROM fresh
 )
 SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
@@ -123,7 +126,8 @@ SELECT asked.locked, EXISTS (SELECT 1 FROM kept) AS kept FROM asked;
 SELECT id, tenant_id, handler, queue, priority, state, payload, result, error, error_type, reason, attempt, failures,
     lost, max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, traceparent,
     schedule_id, nominal_at, run_at, expires_at, created_at, started_at, finished_at, cancel_requested_at,
-    executor_id, wait_until, ready_at, queued_at, lease_until, remove_at, pending_parents, on_parent_failure, unique_key
+    executor_id, wait_until, ready_at, queued_at, lease_until, remove_at, pending_parents, on_parent_failure, unique_key,
+    concurrency_key, concurrency_limit
 FROM tasks
 WHERE id = :id AND tenant_id = :tenant_id;
 
@@ -263,6 +267,13 @@ WITH found AS (
     WHERE queued_at IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue, state
 )
 SELECT queue, state, CAST(tasks AS integer) AS tasks, since, clock_timestamp() AS now FROM found;
+
+-- name: key_holders :many
+-- Read the tasks that have a concurrency key's slots: which are queued or running.
+SELECT id, state FROM tasks
+WHERE tenant_id = :tenant_id AND concurrency_key = :key AND queued_at IS NOT NULL
+ORDER BY queued_at
+LIMIT :most;
 
 -- name: parents_open :many
 -- Read the parents of a task that have not counted yet, the first of them, and where they are.

@@ -86,6 +86,12 @@ async def queues_depths(connection: AsyncConnection, tenant_id: UUID) -> Sequenc
     return [QueueDepth(**row) for row in rows]
 
 
+async def key_holders(connection: AsyncConnection, tenant_id: UUID, key: str, *, most: int) -> tuple[UUID, ...]:
+    """Read which tasks have a concurrency key's slots."""
+    parameters = {"tenant_id": tenant_id, "key": key, "most": most}
+    return tuple(row.id for row in await connection.execute(_STATEMENTS.clause("key_holders"), parameters))
+
+
 async def parents_open(connection: AsyncConnection, task_id: UUID) -> tuple[OpenParent, ...]:
     """Read the first parents of a task that have not counted yet."""
     rows = await connection.execute(_STATEMENTS.clause("parents_open"), {"id": task_id, "most": MOST_PARENTS})

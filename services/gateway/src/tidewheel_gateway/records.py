@@ -31,6 +31,8 @@ class TaskRow(NamedTuple):
     pending_parents: int = 0
     on_parent_failure: str | None = None
     unique_key: str | None = None
+    concurrency_key: str | None = None
+    concurrency_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ class TaskRecord:
     pending_parents: int = 0
     on_parent_failure: str | None = None
     unique_key: str | None = None
+    concurrency_key: str | None = None
+    concurrency_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

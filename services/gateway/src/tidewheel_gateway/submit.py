@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
@@ -16,7 +16,6 @@ from tidewheel_gateway.fields import (
     EmptyYet,
     Handler,
     Instant,
-    NoneYet,
     Parent,
     ParentFailureWord,
     Payload,
@@ -66,7 +65,12 @@ class TaskSubmission(Strict):
         "cancel",
         description="When one of them ends otherwise: be cancelled, run all the same, or stay blocked until a redrive.",
     )
-    concurrency_key: NoneYet = None
+    concurrency_key: UniqueKey | None = Field(
+        None, description="Tasks with the same key run at most `concurrency_limit` at a time, in whatever queues."
+    )
+    concurrency_limit: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
+        None, description="1 when it is left out; only with `concurrency_key`."
+    )
     unique_key: UniqueKey | None = Field(
         None, description="While a task with this key is not final, submitting it again gives that task."
     )
@@ -122,6 +126,9 @@ def read_candidate(document: object, *, pointer: str = "", nul: bool) -> Candida
     if spec.run_at is not None and spec.delay is not None:
         detail = "Give either `run_at` or `delay`, not both."
         return [Fault(code="run_at_and_delay", pointer=f"{pointer}/delay", detail=detail)]
+    if spec.concurrency_limit is not None and spec.concurrency_key is None:
+        detail = "A limit needs the `concurrency_key` that it is for."
+        return [Fault(code="limit_without_key", pointer=f"{pointer}/concurrency_limit", detail=detail)]
     payload = encode_payload(spec.payload, pointer=pointer)
     return payload if isinstance(payload, list) else Candidate(spec, payload)
 

@@ -48,6 +48,8 @@ class TaskSummary(BaseModel):
     pending_parents: int = Field(description="How many of the tasks that it depends on are still to complete.")
     on_parent_failure: ParentFailureWord | None = Field(description="Null when it depends on none.")
     unique_key: str | None
+    concurrency_key: str | None
+    concurrency_limit: int | None
     schedule_id: UUID | None
     nominal_at: datetime | None = Field(description="The time of the schedule that it stands for.")
     created_at: datetime
@@ -202,6 +204,8 @@ def new_task(candidate: Candidate, task_id: UUID, accepted_at: datetime) -> byte
         "pending_parents": 0,
         "on_parent_failure": None,
         "unique_key": None,
+        "concurrency_key": spec.concurrency_key,
+        "concurrency_limit": spec.concurrency_limit,
         "schedule_id": None,
         "nominal_at": None,
         "created_at": accepted_at,

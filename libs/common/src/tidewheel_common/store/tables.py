@@ -84,6 +84,7 @@ tasks = _Table(
     _must("awaited", Boolean, "false"),
     _must("pending_parents", INTEGER, "0"),
     _maybe("on_parent_failure", Text),
+    _maybe("concurrency_limit", INTEGER),
 )
 
 Index("tasks_tenant", tasks.c.tenant_id, tasks.c.id)
@@ -112,6 +113,21 @@ Index(
     tasks.c.unique_key,
     unique=True,
     postgresql_where=tasks.c.unique_key.is_not(None) & tasks.c.remove_at.is_(None),
+)
+
+Index(
+    "tasks_keyed_ready",
+    tasks.c.tenant_id,
+    tasks.c.concurrency_key,
+    tasks.c.ready_at,
+    tasks.c.id,
+    postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.ready_at.is_not(None),
+)
+Index(
+    "tasks_keyed_in_flight",
+    tasks.c.tenant_id,
+    tasks.c.concurrency_key,
+    postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.queued_at.is_not(None),
 )
 
 dependencies = _Table(

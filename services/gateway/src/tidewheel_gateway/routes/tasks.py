@@ -126,7 +126,19 @@ async def explain_task(request: Request, task_id: UUID) -> Response:
         parents = await queue_queries.parents_open(connection, task_id) if blocked else ()
         valve = (await queue_queries.queues_valves(connection, task.queue)).get(task.queue)
         in_flight = 0 if valve is None else await queue_queries.queue_in_flight(connection, task.queue)
+        holders: tuple[UUID, ...] = ()
+        if task.concurrency_key is not None:
+            most = (task.concurrency_limit or 1) + 1
+            holders = await queue_queries.key_holders(connection, tenant, task.concurrency_key, most=most)
     explanation = explain(
-        Facts(task=task, serving=serving, executor=executor, parents=parents, valve=valve, in_flight=in_flight)
+        Facts(
+            task=task,
+            serving=serving,
+            executor=executor,
+            parents=parents,
+            valve=valve,
+            in_flight=in_flight,
+            holders=holders,
+        )
     )
     return Response(to_json(explanation), media_type=view.JSON)

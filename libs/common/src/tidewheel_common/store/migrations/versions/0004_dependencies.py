@@ -18,6 +18,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("queues")
     op.drop_table("dependencies")
+    op.execute("DROP INDEX tasks_keyed_in_flight")
+    op.execute("DROP INDEX tasks_keyed_ready")
     op.execute("DROP INDEX tasks_unique")
     op.execute("DROP INDEX tasks_awaited")
-    op.execute("ALTER TABLE tasks DROP COLUMN on_parent_failure, DROP COLUMN pending_parents, DROP COLUMN awaited")
+    for column in ("concurrency_limit", "on_parent_failure", "pending_parents", "awaited"):
+        op.drop_column("tasks", column)

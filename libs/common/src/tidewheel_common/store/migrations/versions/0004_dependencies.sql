@@ -6,11 +6,19 @@ ALTER TABLE tasks
     ADD COLUMN awaited boolean NOT NULL DEFAULT false,
     ADD COLUMN pending_parents integer NOT NULL DEFAULT 0,
     ADD COLUMN on_parent_failure text,
+    ADD COLUMN concurrency_limit integer CHECK (concurrency_limit > 0),
     ADD CONSTRAINT tasks_on_parent_failure CHECK (on_parent_failure IN ('cancel', 'run', 'block'));
 
 CREATE INDEX tasks_awaited ON tasks (finished_at) WHERE awaited AND remove_at IS NOT NULL;
 
 CREATE UNIQUE INDEX tasks_unique ON tasks (tenant_id, unique_key) WHERE unique_key IS NOT NULL AND remove_at IS NULL;
+
+-- What has a concurrency key: in the line, and taking a slot. A claim changes none of these columns.
+CREATE INDEX tasks_keyed_ready ON tasks (tenant_id, concurrency_key, ready_at, id)
+    WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL;
+
+CREATE INDEX tasks_keyed_in_flight ON tasks (tenant_id, concurrency_key)
+    WHERE concurrency_key IS NOT NULL AND queued_at IS NOT NULL;
 
 -- One row per parent of a task; `outcome` is the parent's final state once it has counted.
 CREATE TABLE dependencies (
