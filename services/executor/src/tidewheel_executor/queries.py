@@ -15,6 +15,10 @@ from tidewheel_common.store.sql import load_statements
 STATEMENTS = load_statements("tidewheel_executor")
 
 
+PARENT_BYTES = 16 * 1024 * 1024
+"""How much of its parents' results a claim brings for one task; the results beyond are left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
     """How attempts ended, column by column. `waits` are seconds from now, set for what goes to `waiting` alone."""
@@ -85,6 +89,7 @@ async def tasks_claim(
         "default_timeout": default_timeout,
         "grace": grace,
         "hard_limit": hard_limit,
+        "parent_bytes": PARENT_BYTES,
         "now": now,
     }
     return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()

@@ -1,7 +1,8 @@
 -- name: tasks_claim :many
 -- transition: queued -> running
 -- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
--- lease until everything before it in the batch, and itself, has had its time.
+-- lease until everything before it in the batch, and itself, has had its time. With a task that depends on others come the
+-- results of those that are complete, up to a size in all.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), held AS MATERIALIZED (
@@ -33,7 +34,27 @@ FROM leased AS l CROSS JOIN moment AS m
 WHERE t.id = l.id AND t.state = 'queued'
 RETURNING
     t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
-    t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place;
+    t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,
+    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
+        SELECT found.id
+        FROM (
+            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
+            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
+            WHERE d.task_id = t.id AND d.outcome = 'complete'
+        ) AS found
+        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
+        ORDER BY found.id
+    ) END AS parent_ids,
+    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
+        SELECT found.result
+        FROM (
+            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
+            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
+            WHERE d.task_id = t.id AND d.outcome = 'complete'
+        ) AS found
+        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
+        ORDER BY found.id
+    ) END AS parent_results;
 
 -- name: tasks_finish :many
 -- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled
