@@ -127,7 +127,7 @@ class Recorder:
             awaited = {row.id for row in rows if row.awaited}
             rest = [ended for ended in endings if ended.claimed.task_id in awaited]
             written = await self._write(finish_with_dependants, rest, patience)
-            self._settled = written.settled
+            self._settled += written.settled
             held.update((row.id, row.cancelled) for row in written.rows)
         return held
 

@@ -102,6 +102,10 @@ class Settled:
     ready: int
     cancelled: Sequence[UUID]
 
+    def __add__(self, other: "Settled") -> "Settled":
+        """Return both together."""
+        return Settled(ready=self.ready + other.ready, cancelled=[*self.cancelled, *other.cancelled])
+
 
 async def dependants_settle(
     connection: AsyncConnection, ids: Sequence[UUID], *, now: datetime | None = None
