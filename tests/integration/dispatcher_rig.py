@@ -15,7 +15,7 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.store.sql import load_statements
-from tidewheel_common.store.tables import executors, tasks
+from tidewheel_common.store.tables import executors, queues, tasks
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_key
@@ -24,7 +24,9 @@ from tidewheel_dispatcher.overdue import Overdue
 from tidewheel_dispatcher.rehydrate import Rehydrate
 from tidewheel_dispatcher.relay import BUDGET, Relay
 from tidewheel_dispatcher.served import Roster
+from tidewheel_dispatcher.slots import Slots
 from tidewheel_dispatcher.unpark import Unpark
+from tidewheel_dispatcher.withdraw import Withdraw
 
 TENANT = UUID(int=1)
 
@@ -55,6 +57,8 @@ class Rig:
         self.relay = Relay(
             engine, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
         )
+        self.withdraw = Withdraw(engine, metrics)
+        self.slots = Slots(engine, wake=self.wake)
         self.unpark = Unpark(engine, self.roster, metrics)
         self.rehydrate = Rehydrate(engine, redis, metrics, wake=self.wake)
         self.overdue = Overdue(engine, redis, metrics, age=age, wake=self.wake)
@@ -117,6 +121,12 @@ class Rig:
         """Change a row behind the dispatcher's back."""
         async with self.engine.connect() as connection:
             await connection.execute(update(tasks).where(tasks.c.id == task_id).values(**columns))
+
+    async def valve(self, name: str = "default", **columns: object) -> None:
+        """Set what keeps a queue back, as the gateway would."""
+        async with self.engine.connect() as connection:
+            await connection.execute(queues.delete().where(queues.c.name == name))
+            await connection.execute(insert(queues).values(name=name, **columns))
 
     async def row(self, task_id: UUID) -> Mapping[str, Any]:
         """Read a task."""

@@ -174,6 +174,7 @@ async def test_the_statements_of_a_tick_use_the_index_of_ready_tasks(rig: Rig) -
         served_handlers=["demo.echo"],
         budget=1000,
         park=60.0,
+        keyed=True,
         now=None,
     )
     assert "Index Scan using tasks_ready" in dispatch

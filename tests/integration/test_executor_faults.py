@@ -203,8 +203,8 @@ def test_a_finish_whose_answer_was_lost_is_told_all_the_same(world: World, monke
     honest = queries.tasks_finish
     answers = iter([ConnectionResetError("the answer was lost")])
 
-    async def finish(connection: Any, endings: Any) -> Any:
-        rows = await honest(connection, endings)
+    async def finish(connection: Any, endings: Any, **options: Any) -> Any:
+        rows = await honest(connection, endings, **options)
         for lost in answers:
             raise lost
         return rows

@@ -149,11 +149,16 @@ FIELDS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"attempt": 3}, "/attempt", "extra_forbidden"),
     ({"id": "00000000-0000-0000-0000-000000000000"}, "/id", "extra_forbidden"),
     ({"k" * 5000: 1}, "/" + "k" * 100, "extra_forbidden"),
-    ({"depends_on": ["00000000-0000-0000-0000-000000000000"]}, "/depends_on", "not_available"),
-    ({"concurrency_key": "k"}, "/concurrency_key", "not_available"),
-    ({"unique_key": "k"}, "/unique_key", "not_available"),
+    ({"depends_on": ["00000000-0000-0000-0000-000000000000"]}, "/depends_on/0", "unknown_parent"),
+    ({"depends_on": ["a"]}, "/depends_on/0", "parent"),
+    ({"depends_on": [{"index": True}]}, "/depends_on/0", "parent"),
+    ({"depends_on": [{"index": 0}]}, "/depends_on/0", "no_batch"),
+    ({"concurrency_key": "\n"}, "/concurrency_key", "string_pattern_mismatch"),
+    ({"concurrency_limit": 2}, "/concurrency_limit", "limit_without_key"),
+    ({"concurrency_key": "k", "concurrency_limit": 0}, "/concurrency_limit", "greater_than_equal"),
+    ({"unique_key": ""}, "/unique_key", "string_pattern_mismatch"),
     ({"notify": [{"url": "https://example.org"}]}, "/notify", "not_available"),
-    ({"on_parent_failure": "run"}, "/on_parent_failure", "not_available"),
+    ({"on_parent_failure": "explode"}, "/on_parent_failure", "literal_error"),
 ]
 
 

@@ -204,6 +204,8 @@ async def test_removal_uses_its_index(store: AsyncEngine) -> None:
         )
         await connection.execute(text("ANALYZE"))
         sql = load_statements("tidewheel_reaper")["tasks_remove"].sql
-        plan = (await connection.execute(text(f"EXPLAIN {sql}"), {"now": NOW, "most": 1000})).scalars().all()
+        plan = (
+            (await connection.execute(text(f"EXPLAIN {sql}"), {"now": NOW, "most": 1000, "keep": 60})).scalars().all()
+        )
     assert any("using tasks_removable" in line for line in plan)
     assert not any("Seq Scan on tasks" in line for line in plan)

@@ -72,10 +72,9 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
     assert set(names) == {
         "submit_task", "submit_tasks", "list_of_tasks", "get_task", "list_attempts", "explain_task", "cancel_task",
         "redrive_task", "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
-        "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
-        "list_fires",
+        "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_fires",
         "trigger_schedule", "backfill_schedule", "skip_next_fire", "preview_rule", "preview_schedule",
-        "healthz", "readyz", "metrics",
+        "list_queues", "pause_queue", "resume_queue", "limit_queue", "healthz", "readyz", "metrics",
     }  # fmt: skip
 
 
@@ -116,7 +115,7 @@ def test_each_example_is_what_it_is_an_example_of(model: type[BaseModel], docume
     assert shown
     for example in shown:
         model.model_validate(example)
-        if model in {view.Task, view.Schedule}:
+        if model in (view.Task, view.Schedule):
             assert example.keys() == model.model_fields.keys()
     if model is BatchSubmission:
         for task in shown[0]["tasks"]:

@@ -152,6 +152,27 @@ class Client:
         """Delete a schedule; what it has fired goes on."""
         await self._call("DELETE", f"/v1/schedules/{schedule_id}")
 
+    async def explain(self, task_id: str) -> dict[str, Any]:
+        """Return why a task is not running yet: every gate on its way, who holds it, and when it lifts."""
+        return await self._call("GET", f"/v1/tasks/{task_id}/explain")
+
+    async def queues(self) -> list[dict[str, Any]]:
+        """Return the queues: how much waits in each, and what keeps it back."""
+        entries: list[dict[str, Any]] = (await self._call("GET", "/v1/queues"))["data"]
+        return entries
+
+    async def pause_queue(self, name: str, *, until: str | None = None) -> dict[str, Any]:
+        """Keep a queue's tasks from starting, until a time (RFC 3339) or until it is resumed."""
+        return await self._call("POST", f"/v1/queues/{name}:pause", json={"until": until})
+
+    async def resume_queue(self, name: str) -> dict[str, Any]:
+        """Let a queue's tasks start again."""
+        return await self._call("POST", f"/v1/queues/{name}:resume")
+
+    async def limit_queue(self, name: str, **limits: float | None) -> dict[str, Any]:
+        """Limit a queue: `rate` tasks a second, `concurrency` tasks at once; None lifts a limit."""
+        return await self._call("PATCH", f"/v1/queues/{name}", json=limits)
+
     async def _pages(self, path: str, filters: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         page = await self._call("GET", path, params=filters)
         while True:

@@ -20,7 +20,9 @@ from tidewheel_dispatcher.rehydrate import Rehydrate
 from tidewheel_dispatcher.relay import Relay
 from tidewheel_dispatcher.served import Roster
 from tidewheel_dispatcher.settings import DispatcherSettings
+from tidewheel_dispatcher.slots import Slots
 from tidewheel_dispatcher.unpark import Unpark
+from tidewheel_dispatcher.withdraw import Withdraw
 
 NAME = "tidewheel-dispatcher"
 
@@ -33,17 +35,18 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         engine = open_engine(
             settings.database_url.get_secret_value(),
             application_name=NAME,
-            pool_size=6,  # one for each loop
+            pool_size=8,  # one for each loop
             synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
             autocommit=True,
         )
         opened.push_async_callback(engine.dispose)
         redis = open_redis(settings.redis_url.get_secret_value(), client_name=NAME, pool_size=8)
         opened.push_async_callback(redis.aclose)
-        wake, suspect = asyncio.Event(), asyncio.Event()
+        wake, suspect, paused = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         def hear(_: str) -> None:
             wake.set()
+            paused.set()
 
         listener = Listener(redis, {WAKE_DISPATCHER: hear})
         opened.push_async_callback(listener.close)
@@ -57,6 +60,8 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
             Loop(name="relay", tick=relay.tick, every=0.5, wake=wake),
             Loop(name="rehydrate", tick=rehydrate.tick, every=1.0, wake=suspect),
             Loop(name="overdue", tick=overdue.tick, every=min(5.0, settings.queued_overdue)),
+            Loop(name="withdraw", tick=Withdraw(engine, metrics).tick, every=0.5, wake=paused),
+            Loop(name="slots", tick=Slots(engine, wake=wake).tick, every=0.5),
             Loop(name="unpark", tick=Unpark(engine, roster, metrics).tick, every=1.0),
             Loop(name="observe", tick=Observe(engine, redis, metrics).tick, every=5.0),
         ]

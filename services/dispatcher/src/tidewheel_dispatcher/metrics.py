@@ -22,6 +22,7 @@ class DispatcherMetrics:
         self.losses = count("redis_losses", "How often Redis was found to have lost data, or may have.")
         self.parked = count("parked", "Tasks that were parked because nobody serves their handler.")
         self.unparked = count("unparked", "Parked tasks that came back because an executor serves them.")
+        self.withdrawn = count("withdrawn", "Tasks that were taken back because their queue was paused.")
         self.unread = gauge("queue_unread", "Hints in Redis that no executor has read.")
         self.in_flight = gauge("queue_in_flight", "Hints in Redis that an executor holds.")
         self.window = gauge("queue_window", "Hints that each priority of a queue may have in Redis.")

@@ -1,6 +1,6 @@
 """The dispatcher's statements, one typed function each. `now` is None in production: the database's clock decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.task import Priority
+from tidewheel_common.core.valve import Valve
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.stream import Line
@@ -87,6 +88,7 @@ async def tasks_dispatch(
     served: Sequence[tuple[str, str]],
     budget: int,
     park: float,
+    keyed: bool = False,
     now: datetime | None = None,
 ) -> Dispatch:
     """Mark the next tasks as queued.
@@ -97,6 +99,7 @@ async def tasks_dispatch(
         served: pairs of queue and handler; a task of another pair is parked.
         budget: the most rows to move in all.
         park: seconds for which a task is parked.
+        keyed: whether tasks with a concurrency key may be marked: the caller has the turn.
         now: the instant that a test sets.
     """
     rows = await connection.execute(
@@ -109,6 +112,7 @@ async def tasks_dispatch(
             "served_handlers": [handler for _, handler in served],
             "budget": budget,
             "park": park,
+            "keyed": keyed,
             "now": now,
         },
     )
@@ -134,6 +138,88 @@ def _dispatched(line: Line, row: Any) -> Dispatched:
             traceparent=row.traceparent,
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A concurrency key with tasks in the lines, and how many slots it has free."""
+
+    tenant_id: UUID
+    concurrency_key: str
+    free: int
+
+
+async def keyed_ready(connection: AsyncConnection) -> bool:
+    """Tell whether any task with a concurrency key is in a line."""
+    return bool((await connection.execute(_STATEMENTS.clause("keyed_ready"))).scalar_one())
+
+
+async def keys_turn(connection: AsyncConnection) -> bool:
+    """Ask for the turn to give out slots until the transaction ends."""
+    return bool((await connection.execute(_STATEMENTS.clause("keys_turn"))).scalar_one())
+
+
+async def keys_parked(connection: AsyncConnection, *, after: Key | None, most: int) -> list[Key]:
+    """List the next concurrency keys that have tasks in the lines."""
+    parameters = {
+        "after_tenant": UUID(int=0) if after is None else after.tenant_id,
+        "after_key": "" if after is None else after.concurrency_key,
+        "most": most,
+    }
+    rows = await connection.execute(_STATEMENTS.clause("keys_parked"), parameters)
+    return [Key(row.tenant_id, row.concurrency_key, row.free) for row in rows]
+
+
+async def keys_unpark(connection: AsyncConnection, keys: Sequence[Key], *, now: datetime | None = None) -> int:
+    """Let the first parked tasks of some keys come back, and return how many did."""
+    parameters = {
+        "tenants": [key.tenant_id for key in keys],
+        "keys": [key.concurrency_key for key in keys],
+        "frees": [key.free for key in keys],
+        "now": now,
+    }
+    result: CursorResult[Any] = await connection.execute(_STATEMENTS.clause("keys_unpark"), parameters)
+    return result.rowcount
+
+
+async def queues_valves(
+    connection: AsyncConnection, *, now: datetime | None = None
+) -> tuple[dict[str, Valve], datetime | None]:
+    """Read what is set for queues, and the clock; None when nothing is set for any."""
+    return _valves(await connection.execute(_STATEMENTS.clause("queues_valves"), {"now": now}))
+
+
+async def queues_hold(
+    connection: AsyncConnection, names: Sequence[str], *, now: datetime | None = None
+) -> tuple[dict[str, Valve], datetime | None]:
+    """Hold what is set for some queues until the transaction ends; what somebody else holds is left out."""
+    return _valves(await connection.execute(_STATEMENTS.clause("queues_hold"), {"names": list(names), "now": now}))
+
+
+def _valves(rows: CursorResult[Any]) -> tuple[dict[str, Valve], datetime | None]:
+    found = rows.mappings().all()
+    valves = {row["name"]: Valve(**{name: row[name] for name in row if name != "now"}) for row in found}
+    return valves, found[0]["now"] if found else None
+
+
+async def queues_in_flight(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+    """Count the tasks of some queues that are queued or running."""
+    rows = await connection.execute(_STATEMENTS.clause("queues_in_flight"), {"names": list(names)})
+    return {row.queue: row.tasks for row in rows}
+
+
+async def queues_spend(connection: AsyncConnection, left: Mapping[str, float], at: datetime) -> None:
+    """Write down how much of their rates queues have left at an instant."""
+    values = {"names": list(left), "tokens": list(left.values()), "instants": [at] * len(left)}
+    await connection.execute(_STATEMENTS.clause("queues_spend"), values)
+
+
+async def tasks_withdraw(connection: AsyncConnection, names: Sequence[str], *, most: int) -> int:
+    """Take back what is queued in some queues, and return how many tasks that were."""
+    result: CursorResult[Any] = await connection.execute(
+        _STATEMENTS.clause("tasks_withdraw"), {"names": list(names), "most": most}
+    )
+    return result.rowcount
 
 
 async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued]) -> int:

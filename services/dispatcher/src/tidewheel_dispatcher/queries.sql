@@ -43,7 +43,8 @@ SELECT lines.queue,
 
 -- name: tasks_dispatch :many
 -- transition: ready -> queued
--- Mark the next tasks of some lines as queued, each line up to its room; park those whose handler nobody serves.
+-- Mark the next tasks of some lines as queued, each line up to its room; park those whose handler nobody serves, and
+-- those whose concurrency key has no slot left. Tasks with a key are left alone unless `keyed` says that it is our turn.
 -- The lines come in the order in which they are served. Nothing sorts what the nested loop finds in that order, and
 -- if a planner ever did otherwise, the budget would be spent on other tasks than the most urgent: never on wrong ones.
 WITH clock AS (
@@ -54,22 +55,46 @@ served AS (
       FROM unnest(CAST(:served_queues AS text[]), CAST(:served_handlers AS text[])) AS pair (queue, handler)
 ),
 chosen AS MATERIALIZED (
-    SELECT due.id, due.ready_at, line.queue, due.handler
+    SELECT due.id, due.ready_at, line.queue, due.handler, due.tenant_id, due.concurrency_key, due.concurrency_limit
       FROM unnest(CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:rooms AS integer[]))
            AS line (queue, priority, room)
      CROSS JOIN LATERAL (
-        SELECT tasks.id, tasks.ready_at, tasks.handler FROM tasks
+        SELECT tasks.id, tasks.ready_at, tasks.handler, tasks.tenant_id, tasks.concurrency_key, tasks.concurrency_limit
+          FROM tasks
          WHERE tasks.queue = line.queue AND tasks.priority = line.priority
            AND tasks.ready_at <= (SELECT now FROM clock)
+           AND (tasks.concurrency_key IS NULL OR CAST(:keyed AS boolean))
          ORDER BY tasks.ready_at, tasks.id
          LIMIT line.room
            FOR UPDATE SKIP LOCKED
      ) AS due
      LIMIT CAST(:budget AS integer)
 ),
+busy AS MATERIALIZED (
+    SELECT keys.tenant_id, keys.concurrency_key,
+           (
+            SELECT count(*) FROM tasks
+             WHERE tasks.tenant_id = keys.tenant_id AND tasks.concurrency_key = keys.concurrency_key
+               AND tasks.queued_at IS NOT NULL
+           ) AS tasks
+      FROM (SELECT DISTINCT tenant_id, concurrency_key FROM chosen WHERE concurrency_key IS NOT NULL) AS keys
+),
+slots AS MATERIALIZED (
+    SELECT chosen.id, busy.tasks, coalesce(chosen.concurrency_limit, 1) AS most,
+           row_number() OVER (
+               PARTITION BY chosen.tenant_id, chosen.concurrency_key ORDER BY chosen.ready_at, chosen.id
+           ) AS place
+      FROM chosen
+      JOIN busy ON busy.tenant_id = chosen.tenant_id AND busy.concurrency_key = chosen.concurrency_key
+),
 sorted AS (
-    SELECT chosen.id, chosen.ready_at, served.handler IS NOT NULL AS served
-      FROM chosen LEFT JOIN served ON served.queue = chosen.queue AND served.handler = chosen.handler
+    SELECT chosen.id, chosen.ready_at,
+           served.handler IS NOT NULL AND coalesce(slots.tasks + slots.place <= slots.most, true) AS served,
+           -- Those of a key that are parked together keep their order.
+           coalesce(slots.place, 0) * interval '1 microsecond' AS after
+      FROM chosen
+      LEFT JOIN served ON served.queue = chosen.queue AND served.handler = chosen.handler
+      LEFT JOIN slots ON slots.id = chosen.id
 ),
 moved AS (
     UPDATE tasks
@@ -77,7 +102,7 @@ moved AS (
            queued_at = CASE WHEN sorted.served THEN clock.now END,
            ready_at = CASE
                WHEN sorted.served THEN NULL
-               ELSE clock.now + make_interval(secs => CAST(:park AS double precision))
+               ELSE clock.now + make_interval(secs => CAST(:park AS double precision)) + sorted.after
            END
       FROM sorted, clock
      WHERE tasks.id = sorted.id AND tasks.state = 'ready'
@@ -87,6 +112,116 @@ moved AS (
 SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent
   FROM moved
  ORDER BY priority, was_ready_at, id;
+
+-- name: keyed_ready :one
+-- Tell whether any task with a concurrency key is in a line.
+SELECT EXISTS (SELECT FROM tasks WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL) AS found;
+
+-- name: keys_turn :one
+-- Ask for the turn to give out slots, which one dispatcher has at a time and until its transaction ends.
+SELECT pg_try_advisory_xact_lock(hashtextextended('tidewheel concurrency keys', 0)) AS mine;
+
+-- name: keys_parked :many
+-- List the concurrency keys that have tasks in the lines, from behind a key on, with their first task's limit and how
+-- many of their tasks are queued or running. A loose index scan: it touches one entry for each key.
+WITH RECURSIVE keys AS (
+    (
+        SELECT tenant_id, concurrency_key, concurrency_limit FROM tasks
+         WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL
+           AND (tenant_id, concurrency_key) > (CAST(:after_tenant AS uuid), CAST(:after_key AS text))
+         ORDER BY tenant_id, concurrency_key
+         LIMIT 1
+    )
+    UNION ALL
+    SELECT following.tenant_id, following.concurrency_key, following.concurrency_limit
+      FROM keys
+     CROSS JOIN LATERAL (
+        SELECT tasks.tenant_id, tasks.concurrency_key, tasks.concurrency_limit FROM tasks
+         WHERE tasks.concurrency_key IS NOT NULL AND tasks.ready_at IS NOT NULL
+           AND (tasks.tenant_id, tasks.concurrency_key) > (keys.tenant_id, keys.concurrency_key)
+         ORDER BY tasks.tenant_id, tasks.concurrency_key
+         LIMIT 1
+     ) AS following
+)
+SELECT tenant_id, concurrency_key,
+       CAST(coalesce(concurrency_limit, 1) - (
+        SELECT count(*) FROM tasks
+         WHERE tasks.tenant_id = keys.tenant_id AND tasks.concurrency_key = keys.concurrency_key
+           AND tasks.queued_at IS NOT NULL
+       ) AS integer) AS free
+  FROM keys
+ LIMIT CAST(:most AS integer);
+
+-- name: keys_unpark :exec
+-- Let the first parked tasks of some concurrency keys come back, as many as each has slots.
+WITH clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+parked AS MATERIALIZED (
+    SELECT first.id
+      FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[]), CAST(:frees AS integer[]))
+           AS wanted (tenant_id, concurrency_key, free)
+     CROSS JOIN LATERAL (
+        SELECT tasks.id, tasks.ready_at FROM tasks
+         WHERE tasks.tenant_id = wanted.tenant_id AND tasks.concurrency_key = wanted.concurrency_key
+           AND tasks.ready_at IS NOT NULL
+         ORDER BY tasks.ready_at, tasks.id
+         LIMIT wanted.free
+           FOR UPDATE SKIP LOCKED
+     ) AS first
+     WHERE first.ready_at > (SELECT now FROM clock)
+)
+UPDATE tasks
+   SET ready_at = clock.now
+  FROM parked, clock
+ WHERE tasks.id = parked.id AND tasks.state = 'ready';
+
+-- name: queues_valves :many
+-- Read what is set for queues, and the clock; few queues have anything set.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at,
+       coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+  FROM queues
+ WHERE paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL;
+
+-- name: queues_hold :many
+-- Hold what is set for some queues, until what they may send is marked; one that another dispatcher holds is left out.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at,
+       coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+  FROM queues
+ WHERE name = ANY (CAST(:names AS text[]))
+ ORDER BY name
+   FOR UPDATE SKIP LOCKED;
+
+-- name: queues_in_flight :many
+-- Count the tasks of some queues that are queued or running.
+SELECT queue, CAST(count(*) AS integer) AS tasks
+  FROM tasks
+ WHERE queued_at IS NOT NULL AND queue = ANY (CAST(:names AS text[]))
+ GROUP BY queue;
+
+-- name: queues_spend :exec
+-- Write down how much of their rates queues have left.
+UPDATE queues
+   SET tokens = spent.tokens, tokens_at = spent.tokens_at
+  FROM unnest(CAST(:names AS text[]), CAST(:tokens AS double precision[]), CAST(:instants AS timestamptz[]))
+       AS spent (name, tokens, tokens_at)
+ WHERE queues.name = spent.name;
+
+-- name: tasks_withdraw :exec
+-- transition: queued -> ready
+-- Take back what is queued in paused queues; its hints lead nowhere then. It keeps its place in the line.
+WITH held AS MATERIALIZED (
+    SELECT id
+      FROM tasks
+     WHERE queued_at IS NOT NULL AND state = 'queued' AND queue = ANY (CAST(:names AS text[]))
+     ORDER BY id
+     LIMIT CAST(:most AS integer)
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks
+   SET state = 'ready', ready_at = tasks.queued_at, queued_at = NULL
+  FROM held
+ WHERE tasks.id = held.id AND tasks.state = 'queued';
 
 -- name: tasks_release :exec
 -- transition: queued -> ready

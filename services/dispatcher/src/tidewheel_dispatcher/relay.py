@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.streams.client import TRANSIENT, Redis
 from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, lines_of, push
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.grants import crowded, next_tick, share, urgent_first
+from tidewheel_dispatcher.limits import mark_within_limits
 from tidewheel_dispatcher.metrics import DispatcherMetrics
-from tidewheel_dispatcher.queries import Dispatch, Dispatched, Grant
+from tidewheel_dispatcher.queries import Dispatch, Dispatched
 from tidewheel_dispatcher.served import Roster
 from tidewheel_dispatcher.spans import dispatch_spans
 from tidewheel_dispatcher.window import Window
@@ -72,7 +73,7 @@ class Relay:
     async def tick(self) -> float | None:
         """Move one batch."""
         await self._roster.refresh()
-        due = await self._due()
+        due, limited, keyed = await self._due()
         if not due:
             return None
         queues = sorted({line.queue for line in due})
@@ -80,22 +81,34 @@ class Relay:
         await self._mend_groups(found)
         self._measure(queues, found)
         rooms = {line: self._windows[line.queue].room(found[line].unread) for line in due}
-        grants = share(rooms, self._budget)
-        if not grants:
-            return next_tick(rooms, grants, {}, self._budget)
-        dispatch = await self._mark(grants)
+        if not any(rooms.values()):
+            return next_tick(rooms, [], {}, self._budget)
+        if limited or keyed:
+            dispatch, rooms = await mark_within_limits(self._engine, rooms, limited, self._mark, keyed=keyed)
+        else:
+            async with self._engine.connect() as connection:
+                dispatch = await self._mark(connection, rooms, False)
         if dispatch.queued:
             fp("dispatcher.marked")
         await self._push(dispatch.queued)
         fp("dispatcher.pushed")
         self._remember(queues, rooms, dispatch)
-        return next_tick(rooms, grants, dispatch.moved, self._budget)
+        return next_tick(rooms, share(rooms, self._budget), dispatch.moved, self._budget)
 
-    async def _due(self) -> list[Line]:
-        """List the lines that have something to dispatch, the most urgent first."""
+    async def _due(self) -> tuple[list[Line], set[str], bool]:
+        """List the lines that have something to dispatch, the most urgent first; say which queues have limits.
+
+        And whether there are tasks with a concurrency key.
+        """
         async with self._engine.connect() as connection:
             ready = await queries.lines_ready(connection)
-        return urgent_first(each for each in ready if self._roster.served.serves(each.line.queue))
+            valves, now = await queries.queues_valves(connection)
+            keyed = await queries.keyed_ready(connection)
+        paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
+        lines = urgent_first(
+            each for each in ready if each.line.queue not in paused and self._roster.served.serves(each.line.queue)
+        )
+        return lines, {line.queue for line in lines if line.queue in valves and valves[line.queue].limited}, keyed
 
     async def _mend_groups(self, found: Mapping[Line, Depth]) -> None:
         """Create the streams that are missing, so that no hint is added that a later group would not see."""
@@ -113,17 +126,20 @@ class Relay:
             self._windows[queue] = window
             self._metrics.window.labels(queue=queue).set(window.size)
 
-    async def _mark(self, grants: Sequence[Grant]) -> Dispatch:
+    async def _mark(self, connection: AsyncConnection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
+        grants = share(rooms, self._budget)
+        if not grants:
+            return Dispatch(queued=[], parked=0, moved={})
         served = self._roster.served
         queues = sorted({grant.line.queue for grant in grants})
-        async with self._engine.connect() as connection:
-            dispatch = await queries.tasks_dispatch(
-                connection,
-                grants,
-                served=[(queue, handler) for queue in queues for handler in sorted(served.handlers(queue))],
-                budget=self._budget,
-                park=PARK,
-            )
+        dispatch = await queries.tasks_dispatch(
+            connection,
+            grants,
+            served=[(queue, handler) for queue in queues for handler in sorted(served.handlers(queue))],
+            budget=self._budget,
+            park=PARK,
+            keyed=keyed,
+        )
         self._metrics.parked.inc(dispatch.parked)
         return dispatch
 

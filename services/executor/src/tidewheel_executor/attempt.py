@@ -42,10 +42,18 @@ class Request(Context):
         self.__dict__ = facts
 
 
-def make_request(claimed: Claimed, kwargs: Mapping[str, Any], attempt: Attempt, *, hostname: str | None) -> Request:
+def make_request(
+    claimed: Claimed,
+    kwargs: Mapping[str, Any],
+    attempt: Attempt,
+    *,
+    hostname: str | None,
+    parents: Mapping[str, Any] | None = None,
+) -> Request:
     """Return what the handler will know as `self.request`.
 
-    `retries` counts failures, as in Celery; `attempt` counts starts, and is Tidewheel's fencing token.
+    `retries` counts failures, as in Celery; `attempt` counts starts, and is Tidewheel's fencing token; `parents` has
+    the results of the tasks that it depended on, by their ids.
     """
     task_id = str(claimed.task_id)
     return Request(
@@ -58,6 +66,7 @@ def make_request(claimed: Claimed, kwargs: Mapping[str, Any], attempt: Attempt, 
             "kwargs": kwargs,
             "retries": claimed.failures,
             "attempt": claimed.attempt,
+            "parents": parents or {},
             "called_directly": False,
             "is_eager": False,
             "hostname": hostname,

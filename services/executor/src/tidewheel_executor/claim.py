@@ -1,8 +1,8 @@
 """Claiming: from hints that may be late or doubled to tasks that this executor, and no other, runs now."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,8 @@ class Claimed:
     """`time.monotonic()` a moment before `started_at`: what ties the database's clock to this process."""
     lease: float
     """Seconds from the start."""
+    parents: Mapping[UUID, bytes | None] = field(default_factory=dict)
+    """The sealed results of the tasks that it depended on and that are complete, by their ids."""
 
     @property
     def lease_ends(self) -> float:
@@ -141,4 +143,5 @@ def _claimed(row: Row[Any], hint: Hint, started: float) -> Claimed:
         started_at=row.started_at,
         started=started,
         lease=row.lease,
+        parents=dict(zip(row.parent_ids or (), row.parent_results or (), strict=True)),
     )

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,6 +15,7 @@ from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import is_transient
 from tidewheel_executor import queries
+from tidewheel_executor.dependants import NOBODY, Written, finish_plainly, finish_with_dependants
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.judge import Ended
 from tidewheel_executor.patience import Patience
@@ -32,7 +32,9 @@ MARGIN = 5.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _level = logging.getLogger(__name__)
 
-Tell = Callable[[Sequence[Ended]], Awaitable[None]]
+Tell = Callable[[Sequence[Ended], queries.Settled], Awaitable[None]]
+
+Write = Callable[[AsyncEngine, queries.Endings], Awaitable[Written]]
 
 
 class Recorder:
@@ -51,6 +53,7 @@ class Recorder:
         self._figures = figures
         self._tell = tell
         self._unrecorded: list[Ended] = []
+        self._settled = NOBODY
         self._since = 0.0
 
     def add(self, ended: Ended) -> None:
@@ -87,7 +90,8 @@ class Recorder:
             return
         fp("executor.finished")
         self._figures.finished(recorded, fenced=len(endings) - len(recorded))
-        await self._tell(recorded)
+        settled, self._settled = self._settled, NOBODY
+        await self._tell(recorded, settled)
         _log_each(recorded)
 
     async def _record_alone(self, ended: Ended) -> None:
@@ -117,15 +121,23 @@ class Recorder:
 
     async def _persist(self, endings: Sequence[Ended], patience: Patience) -> dict[Any, bool]:
         """Record endings; say of each that this executor held whether it must be decided anew."""
+        rows = (await self._write(finish_plainly, endings, patience)).rows
+        held = {row.id: row.cancelled for row in rows if not row.awaited}
+        if len(held) < len(rows):
+            awaited = {row.id for row in rows if row.awaited}
+            rest = [ended for ended in endings if ended.claimed.task_id in awaited]
+            written = await self._write(finish_with_dependants, rest, patience)
+            self._settled += written.settled
+            held.update((row.id, row.cancelled) for row in written.rows)
+        return held
+
+    async def _write(self, write: Write, endings: Sequence[Ended], patience: Patience) -> Written:
         columns = _columns(endings, self._sealer)
         while True:
             try:
-                async with self._engine.connect() as connection:
-                    rows: Sequence[Row[Any]] = await queries.tasks_finish(connection, columns)
+                return await write(self._engine, columns)
             except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
                 await patience.endure(error)
-            else:
-                return {row.id: row.cancelled for row in rows}
 
 
 def _columns(endings: Sequence[Ended], sealer: Sealer) -> queries.Endings:

@@ -9,6 +9,20 @@ from tidewheel_executor.claim import Claimed
 from tidewheel_executor.handlers import Handler
 
 
+def open_parents(claimed: Claimed, sealer: Sealer) -> dict[str, Any] | Refused:
+    """Return the results of a task's parents by their ids, or why no attempt could ever have them."""
+    try:
+        texts = {
+            parent: None
+            if sealed is None
+            else sealer.open(sealed, tenant=claimed.tenant_id, task_id=parent, schedule_id=None, field="result")
+            for parent, sealed in claimed.parents.items()
+        }
+    except Unsealable as reason:
+        return Refused(f"The result of a parent: {reason}", "Unsealable", unsealable=True)
+    return {str(parent): None if text is None else json.loads(text) for parent, text in texts.items()}
+
+
 def open_payload(claimed: Claimed, handler: Handler, sealer: Sealer) -> dict[str, Any] | Refused:
     """Return a handler's keyword arguments, or why no attempt could ever have them."""
     try:

@@ -15,6 +15,10 @@ from tidewheel_common.store.sql import load_statements
 STATEMENTS = load_statements("tidewheel_executor")
 
 
+PARENT_BYTES = 16 * 1024 * 1024
+"""How much of its parents' results a claim brings for one task; the results beyond are left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
     """How attempts ended, column by column. `waits` are seconds from now, set for what goes to `waiting` alone."""
@@ -85,15 +89,44 @@ async def tasks_claim(
         "default_timeout": default_timeout,
         "grace": grace,
         "hard_limit": hard_limit,
+        "parent_bytes": PARENT_BYTES,
         "now": now,
     }
     return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What became of the dependants of some tasks: how many are ready, and which were cancelled."""
+
+    ready: int
+    cancelled: Sequence[UUID]
+
+    def __add__(self, other: "Settled") -> "Settled":
+        """Return both together."""
+        return Settled(ready=self.ready + other.ready, cancelled=[*self.cancelled, *other.cancelled])
+
+
+async def dependants_settle(
+    connection: AsyncConnection, ids: Sequence[UUID], *, now: datetime | None = None
+) -> Settled:
+    """Tell the dependants of tasks that have just ended; in the transaction that ended them."""
+    row = (await connection.execute(STATEMENTS.clause("dependants_settle"), {"ids": ids, "now": now})).one()
+    return Settled(ready=row.ready, cancelled=row.cancelled)
+
+
 async def tasks_finish(
-    connection: AsyncConnection, endings: Endings, *, now: datetime | None = None
+    connection: AsyncConnection, endings: Endings, *, hold_awaited: bool = False, now: datetime | None = None
 ) -> Sequence[Row[Any]]:
-    """Record endings; return `(id, cancelled)` of each task that its attempt still held."""
+    """Record endings; return `(id, cancelled, awaited)` of each task that its attempt still held.
+
+    Args:
+        connection: where.
+        endings: how the attempts ended.
+        hold_awaited: leave untouched, and return as `awaited`, what would end while others depend on it. Without it
+            the scheduler tells them.
+        now: an instant for tests.
+    """
     parameters = {
         "ids": endings.ids,
         "attempts": endings.attempts,
@@ -106,6 +139,7 @@ async def tasks_finish(
         "results": endings.results,
         "errors": endings.errors,
         "error_types": endings.error_types,
+        "hold_awaited": hold_awaited,
         "now": now,
     }
     return (await connection.execute(STATEMENTS.clause("tasks_finish"), parameters)).all()

@@ -1,7 +1,8 @@
 -- name: tasks_claim :many
 -- transition: queued -> running
 -- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
--- lease until everything before it in the batch, and itself, has had its time.
+-- lease until everything before it in the batch, and itself, has had its time. With a task that depends on others come the
+-- results of those that are complete, up to a size in all.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), held AS MATERIALIZED (
@@ -33,12 +34,33 @@ FROM leased AS l CROSS JOIN moment AS m
 WHERE t.id = l.id AND t.state = 'queued'
 RETURNING
     t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
-    t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place;
+    t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,
+    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
+        SELECT found.id
+        FROM (
+            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
+            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
+            WHERE d.task_id = t.id AND d.outcome = 'complete'
+        ) AS found
+        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
+        ORDER BY found.id
+    ) END AS parent_ids,
+    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
+        SELECT found.result
+        FROM (
+            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
+            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
+            WHERE d.task_id = t.id AND d.outcome = 'complete'
+        ) AS found
+        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
+        ORDER BY found.id
+    ) END AS parent_results;
 
 -- name: tasks_finish :many
 -- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled
 -- Record how attempts ended, with their rows in the execution log, and return what was still theirs to record; a task that
 -- would wait for another attempt although somebody has asked for its cancellation is returned untouched, to be decided anew.
+-- So is one that would end while others depend on it, where `hold_awaited` says so: it ends in their transaction.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), ending AS MATERIALIZED (
@@ -51,7 +73,8 @@ WITH moment AS MATERIALIZED (
 ), held AS MATERIALIZED (
     SELECT
         t.id, t.tenant_id, t.attempt, t.executor_id, t.started_at,
-        e.state = 'waiting' AND t.cancel_requested_at IS NOT NULL AS cancelled
+        e.state = 'waiting' AND t.cancel_requested_at IS NOT NULL AS cancelled,
+        t.awaited AND e.wait IS NULL AND CAST(:hold_awaited AS boolean) AS awaited
     FROM ending AS e
     JOIN tasks AS t ON t.id = e.id
     WHERE t.state = 'running' AND t.attempt = e.attempt
@@ -73,16 +96,67 @@ WITH moment AS MATERIALIZED (
         queued_at = NULL,
         lease_until = NULL,
         executor_id = NULL
-    FROM ending AS e JOIN held AS h ON h.id = e.id AND NOT h.cancelled CROSS JOIN moment AS m
+    FROM ending AS e JOIN held AS h ON h.id = e.id AND NOT h.cancelled AND NOT h.awaited CROSS JOIN moment AS m
     WHERE t.id = e.id AND t.state = 'running' AND t.attempt = e.attempt
 ), logged AS (
     INSERT INTO attempts (task_id, attempt, tenant_id, executor_id, state, started_at, finished_at, error, error_type)
     SELECT h.id, h.attempt, h.tenant_id, h.executor_id, e.attempt_state, h.started_at, m.now, e.error, e.error_type
     FROM held AS h JOIN ending AS e ON e.id = h.id CROSS JOIN moment AS m
-    WHERE NOT h.cancelled
+    WHERE NOT h.cancelled AND NOT h.awaited
     ON CONFLICT (task_id, attempt) DO NOTHING
 )
-SELECT id, cancelled FROM held;
+SELECT id, cancelled, awaited FROM held;
+
+-- name: dependants_settle :one
+-- transition: blocked -> ready, blocked -> waiting, blocked -> cancelled
+-- Tell the dependants of tasks that have just ended, in the transaction that ended them, and say what became of them.
+-- Its snapshot is younger than the locks on the parents, so no dependant that was submitted meanwhile is missed. The
+-- counter is read from the row under its lock: of two parents that end at once, the second sees what the first has left.
+WITH moment AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), ended AS MATERIALIZED (
+    SELECT id, state FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND remove_at IS NOT NULL
+), settled AS (
+    UPDATE dependencies AS d
+    SET outcome = p.state
+    FROM ended AS p, tasks AS c
+    WHERE d.parent_id = p.id AND c.id = d.task_id AND d.outcome IS NULL
+        AND (p.state = 'complete' OR c.on_parent_failure <> 'block')
+    RETURNING d.task_id, p.state <> 'complete' AND c.on_parent_failure = 'cancel' AS failed
+), told AS MATERIALIZED (
+    SELECT task_id, CAST(count(*) AS integer) AS parents, bool_or(failed) AS failed FROM settled GROUP BY task_id
+), held AS MATERIALIZED (
+    SELECT c.id, told.parents, told.failed
+    FROM told JOIN tasks AS c ON c.id = told.task_id
+    WHERE c.state = 'blocked'
+    ORDER BY c.id
+    FOR UPDATE OF c
+), released AS (
+    UPDATE tasks AS c
+    SET pending_parents = c.pending_parents - h.parents,
+        state = CASE
+            WHEN h.failed THEN 'cancelled'
+            WHEN c.pending_parents > h.parents THEN 'blocked'
+            WHEN c.run_at > m.now THEN 'waiting'
+            ELSE 'ready'
+        END,
+        wait_until = CASE WHEN NOT h.failed AND c.pending_parents <= h.parents AND c.run_at > m.now THEN c.run_at END,
+        ready_at = CASE WHEN NOT h.failed AND c.pending_parents <= h.parents AND c.run_at <= m.now THEN m.now END,
+        reason = CASE WHEN h.failed THEN 'parent_failed' END,
+        finished_at = CASE WHEN h.failed THEN m.now END,
+        remove_at = CASE WHEN h.failed THEN m.now + least(c.removal_delay, 3153600000) * interval '1 second' END
+    FROM held AS h CROSS JOIN moment AS m
+    WHERE c.id = h.id AND c.state = 'blocked'
+    RETURNING c.id, c.state
+), quiet AS (
+    UPDATE tasks SET awaited = false
+    FROM ended
+    WHERE tasks.id = ended.id AND tasks.state IN ('complete', 'dead', 'cancelled', 'expired')
+)
+SELECT
+    count(*) FILTER (WHERE state = 'ready') AS ready,
+    coalesce(array_agg(id) FILTER (WHERE state = 'cancelled'), '{}') AS cancelled
+FROM released;
 
 -- name: tasks_abandoned :many
 -- Read the tasks of a batch of hints that an executor claimed and that nobody has finished.

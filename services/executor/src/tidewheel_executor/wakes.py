@@ -1,4 +1,4 @@
-"""Telling others what was recorded: who waits for a result, and the scheduler when a retry is near."""
+"""Telling others what was recorded: who waits for a result, the scheduler of a retry, the dispatcher of a dependant."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from tidewheel_common.core.lifecycle import FINAL
-from tidewheel_common.streams.keys import WAKE_FINAL, WAKE_SCHEDULER
+from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Waker
 from tidewheel_executor.judge import Ended
+from tidewheel_executor.queries import Settled
 
 NEAR = 5.0
 """Seconds. For a retry that is further away the scheduler's own rhythm is good enough."""
@@ -24,10 +25,14 @@ class Wakes:
     def __init__(self, redis: Redis) -> None:
         self._final = Waker(redis, WAKE_FINAL)
         self._scheduler = Waker(redis, WAKE_SCHEDULER)
+        self._dispatcher = Waker(redis, WAKE_DISPATCHER)
 
-    async def tell(self, recorded: Sequence[Ended]) -> None:
-        """Send the wake-ups that follow from what was recorded."""
+    async def tell(self, recorded: Sequence[Ended], settled: Settled) -> None:
+        """Send the wake-ups that follow from what was recorded, and from what became of the dependants."""
         final = [str(ended.claimed.task_id) for ended in recorded if ended.transition.state in FINAL]
+        final += [str(task_id) for task_id in settled.cancelled]
+        if settled.ready:
+            self._dispatcher.wake()
         if final:
             self._final.wake(*final)
         if any(ended.transition.wait is not None and ended.transition.wait <= NEAR for ended in recorded):
@@ -36,3 +41,4 @@ class Wakes:
             async with asyncio.timeout(LONGEST):
                 await self._final.close()
                 await self._scheduler.close()
+                await self._dispatcher.close()

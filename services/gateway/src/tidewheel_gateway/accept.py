@@ -1,6 +1,7 @@
 """Accepts submissions: seals them, commits them together with others, and wakes whoever goes on with them."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
 from tidewheel_gateway.fields import PRIORITIES
 from tidewheel_gateway.idempotency import InFlight, busy
+from tidewheel_gateway.linked import Order, Placed, accept_linked
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
@@ -41,6 +43,7 @@ class Acceptor:
 
     def __init__(self, engine: AsyncEngine, sealer: Sealer, wakeups: Wakeups, metrics: GatewayMetrics) -> None:
         self._engine = engine
+        self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
         self._sealer = sealer
         self._wakeups = wakeups
         self._metrics = metrics
@@ -68,6 +71,10 @@ class Acceptor:
             run_at=spec.run_at,
             delay=candidate.delay,
             expires_at=spec.expires_at,
+            on_parent_failure=spec.on_parent_failure if spec.depends_on else None,
+            unique_key=spec.unique_key,
+            concurrency_key=spec.concurrency_key,
+            concurrency_limit=spec.concurrency_limit,
         )
 
     async def accept(self, submission: Submission) -> Accepted | Stored:
@@ -89,6 +96,23 @@ class Acceptor:
                 raise busy()
             case KeyTaken():
                 return await self._taken(submission)
+
+    async def accept_linked(self, order: Order) -> Placed:
+        """Commit tasks whose fate hangs on others; the outcome may also be what the key stands for already.
+
+        Raises:
+            Problem: its key is being worked on.
+        """
+        with self._in_flight.hold(order.key) if order.key is not None else nullcontext():
+            placed = await accept_linked(self._transactions, order)
+        match placed.outcome:
+            case KeyBusy():
+                raise busy()
+            case Accepted(at) if placed.rows:
+                self._announce(placed.rows, at)
+                if placed.failed_parents:
+                    self._wakeups.scheduler.wake()
+        return placed
 
     async def find(self, tenant: UUID, key: str) -> Stored | None:
         """Return what was committed under a key."""
@@ -121,7 +145,7 @@ class Acceptor:
 
     def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:
         self._metrics.accepted(len(rows))
-        dues = [row.run_at or at + row.delay for row in rows]
+        dues = [row.run_at or at + row.delay for row in rows if not row.pending_parents]
         if any(due <= at for due in dues):
             self._wakeups.dispatcher.wake()
         if any(at < due <= at + SOON for due in dues):

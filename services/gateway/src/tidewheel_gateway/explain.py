@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_common.core.valve import Valve
+from tidewheel_gateway.queue_queries import OpenParent
 from tidewheel_gateway.records import ExecutorRecord, Serving, TaskRecord
 
 
@@ -35,6 +38,14 @@ class Facts:
     task: TaskRecord
     serving: Serving
     executor: ExecutorRecord | None
+    parents: tuple[OpenParent, ...] = ()
+    """The first of those that have not counted yet."""
+    valve: Valve | None = None
+    """What is set for its queue."""
+    holders: tuple[UUID, ...] = ()
+    """Tasks that have the slots of its concurrency key."""
+    in_flight: int = 0
+    """Tasks of its queue that are queued or running."""
 
     @property
     def now(self) -> datetime:
@@ -68,7 +79,11 @@ def _gates(facts: Facts) -> Iterator[Gate]:
     if task.state in FINAL:
         yield _final(task)
         return
+    if task.on_parent_failure is not None:
+        yield _parents(facts)
     yield _due(facts)
+    if task.state is not State.RUNNING:
+        yield from _limits(facts)
     yield _served(facts)
     match task.state:
         case State.READY if task.ready_at is not None and task.ready_at > facts.now:
@@ -93,6 +108,55 @@ def _due(facts: Facts) -> Gate:
         what = f"Attempt {task.attempt} did not succeed; it backs off until {_time(task.wait_until)}."
         return _closed("backoff", "scheduler", what, task.wait_until)
     return _closed("run_at", "scheduler", f"It is scheduled for {_time(task.wait_until)}.", task.wait_until)
+
+
+def _limits(facts: Facts) -> Iterator[Gate]:
+    if facts.valve is not None:
+        yield from _valve(facts.valve, facts)
+    if facts.task.concurrency_key is not None:
+        yield _slot(facts)
+
+
+def _parents(facts: Facts) -> Gate:
+    task = facts.task
+    if task.state is not State.BLOCKED:
+        return _open("parents", "The tasks that it depends on have ended.")
+    named = ", ".join(f"{parent.id} ({parent.state or 'removed'})" for parent in facts.parents)
+    more = task.pending_parents - len(facts.parents)
+    others = f" and {more} more" if more > 0 else ""
+    waits = f"It waits for {task.pending_parents} task(s) that it depends on: {named}{others}."
+    failed = [parent for parent in facts.parents if parent.state in FINAL and parent.state is not State.COMPLETE]
+    if failed and task.on_parent_failure == "block":
+        return _closed("parents", "operator", f"{waits} Redrive those that have failed, or cancel this one.")
+    return _closed("parents", "executor", waits)
+
+
+def _valve(valve: Valve, facts: Facts) -> Iterator[Gate]:
+    if valve.paused(facts.now):
+        end = "it is resumed" if valve.paused_until is None else _time(valve.paused_until)
+        what = f"The queue {valve.name} is paused until {end}."
+        yield _closed("pause", "operator", what, valve.paused_until)
+    if facts.task.state is State.QUEUED:  # it has been let through
+        return
+    if valve.concurrency is not None:
+        what = f"{facts.in_flight} of {valve.concurrency} tasks of the queue {valve.name} are queued or running."
+        yield (_closed if facts.in_flight >= valve.concurrency else _through)("concurrency", "executor", what)
+    if valve.rate is not None:
+        until = valve.next_token(facts.now)
+        what = f"The queue {valve.name} may start {valve.rate:g} task(s) a second."
+        yield _open("rate", what) if until is None else _closed("rate", "dispatcher", what, until)
+
+
+def _slot(facts: Facts) -> Gate:
+    limit, others = facts.task.concurrency_limit or 1, [each for each in facts.holders if each != facts.task.id]
+    what = f"{len(others)} other task(s) with its concurrency key are queued or running; {limit} may be."
+    if len(others) < limit:
+        return _open("concurrency_key", what)
+    return _closed("concurrency_key", str(others[0]), f"{what} The first of them is {others[0]}.")
+
+
+def _through(gate: str, _: str, detail: str) -> Gate:
+    return _open(gate, detail)
 
 
 def _served(facts: Facts) -> Gate:

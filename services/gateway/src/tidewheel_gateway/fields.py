@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,6 +16,8 @@ TEN_YEARS: Final = 315_576_000.0
 """Seconds; no duration is longer and no task is scheduled further ahead."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?")
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _EXAMPLE = "2026-12-01T09:00:00+01:00"
 
@@ -47,6 +51,46 @@ def _only(expected: object, *others: object) -> Callable[[Any], Any]:
     return check
 
 
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A parent in the same batch, by its place there."""
+
+    index: int
+
+
+def _read_parent(value: object) -> UUID | Sibling:
+    match value:
+        case str() if _UUID.fullmatch(value):
+            return UUID(value)
+        case {"index": int(index), **rest} if not rest and index >= 0 and not isinstance(index, bool):
+            return Sibling(index)
+        case _:
+            raise PydanticCustomError(
+                "parent", 'Name a parent by its id, or by its place in the same batch: {{"index": 0}}'
+            )
+
+
+Parent = Annotated[
+    UUID | Sibling,
+    PlainValidator(_read_parent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "uuid"},
+                {
+                    "type": "object",
+                    "properties": {"index": {"type": "integer", "minimum": 0}},
+                    "required": ["index"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A task that another one waits for: its id, or `{"index": n}` for item `n` of the same batch, counted from 0."""
+
+ParentFailureWord = Literal["cancel", "run", "block"]
+
 Instant = Annotated[
     datetime,
     PlainValidator(_read_instant),
@@ -71,22 +115,18 @@ Tag = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{
 
 Tags = Annotated[tuple[Tag, ...], Field(max_length=20)]
 
+UniqueKey = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+
 Payload = Annotated[dict[str, Any], Field(description="A JSON object of at most 256 KiB: the handler's arguments.")]
 
 PriorityWord = Literal["high", "medium", "low"]
 
 DeliveryWord = Literal["at_least_once", "at_most_once"]
 
-NoneYet = Annotated[None, BeforeValidator(_only(None)), Field(description="Not served yet; must be null.")]
-
 EmptyYet = Annotated[
     list[Any],
     BeforeValidator(_only([])),
     WithJsonSchema({"type": "array", "maxItems": 0, "description": "Not served yet; must be empty."}),
-]
-
-CancelYet = Annotated[
-    Literal["cancel"], BeforeValidator(_only("cancel")), Field(description="Only `cancel` is served yet.")
 ]
 
 

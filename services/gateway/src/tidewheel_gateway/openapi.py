@@ -11,6 +11,7 @@ from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.routes.actions import TaskPatch
 from tidewheel_gateway.routes.fires import BackfillRange
 from tidewheel_gateway.routes.preview import RulePreview
+from tidewheel_gateway.routes.queues import QueueLimits, QueuePause
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
 from tidewheel_gateway.submit import BatchSubmission, TaskSubmission
 
@@ -27,6 +28,7 @@ the request then does nothing twice. `X-Request-Id` comes back as it was sent; `
 _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
     {"name": "schedules", "description": "Tasks that come again and again."},
+    {"name": "queues", "description": "What waits in them, and what keeps it back."},
     {"name": "operations", "description": "For those who run the gateway; without a key."},
 ]
 
@@ -38,6 +40,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     SchedulePatch,
     BackfillRange,
     RulePreview,
+    QueuePause,
+    QueueLimits,
 )
 
 _SCHEME: Final = {"type": "http", "scheme": "bearer", "description": "An API key: `tw_<id>_<secret>`."}

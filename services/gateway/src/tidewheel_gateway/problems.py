@@ -34,6 +34,7 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "not_final": (409, "The task is not final"),
     "already_final": (409, "The task is already final"),
     "not_redrivable": (409, "The task cannot be redriven"),
+    "unique_key_taken": (409, "Another task has the unique key"),
     "name_taken": (409, "The name is taken"),
     "nothing_to_skip": (409, "There is no next time to skip"),
     "changed_meanwhile": (412, "It was changed meanwhile"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.lifecycle import State
@@ -15,6 +16,7 @@ from tidewheel_gateway.records import (
     Acceptance,
     Accepted,
     AttemptRecord,
+    Dependency,
     ExecutorRecord,
     KeyBusy,
     KeyRecord,
@@ -24,6 +26,7 @@ from tidewheel_gateway.records import (
     Stored,
     Submission,
     TaskRecord,
+    UniqueTaken,
 )
 
 KEY_LIFETIME: Final = 48 * 3600.0
@@ -37,6 +40,7 @@ _STATEMENTS = load_statements("tidewheel_gateway")
 _COLUMNS = (
     "ids", "tenants", "handlers", "queues", "priorities", "payloads", "attempts", "timeouts", "backoffs",
     "removal_delays", "deliveries", "tags", "traceparents", "run_ats", "delays", "expiries",
+    "awaiteds", "pendings", "on_parent_failures", "unique_keys", "concurrency_keys", "concurrency_limits",
 )  # fmt: skip
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 
@@ -80,6 +84,41 @@ def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
     }
 
 
+async def clock_read(connection: AsyncConnection) -> datetime:
+    """Read the database's clock."""
+    now: datetime = (await connection.execute(_STATEMENTS.clause("clock_now"))).scalar_one()
+    return now
+
+
+async def unique_hold(connection: AsyncConnection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:
+    """Keep others from submitting under some unique keys until the transaction ends; return who holds them now."""
+    parameters = {"tenant_id": tenant_id, "keys": sorted(keys)}
+    await connection.execute(_STATEMENTS.clause("unique_lock"), parameters)
+    rows = await connection.execute(_STATEMENTS.clause("unique_holders"), parameters)
+    return {row.unique_key: row.id for row in rows}
+
+
+async def parents_hold(connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, State]:
+    """Hold tasks as they are until the transaction ends, and return the states of those that are there."""
+    rows = await connection.execute(_STATEMENTS.clause("parents_hold"), {"tenant_id": tenant_id, "ids": list(ids)})
+    return {row.id: State(row.state) for row in rows}
+
+
+async def parents_await(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """Mark tasks that are held as awaited: whoever ends them tells their dependants."""
+    await connection.execute(_STATEMENTS.clause("parents_await"), {"ids": list(ids)})
+
+
+async def dependencies_insert(connection: AsyncConnection, dependencies: Sequence[Dependency]) -> None:
+    """Keep who depends on whom."""
+    parameters = {
+        "tasks": [each.task_id for each in dependencies],
+        "parents": [each.parent_id for each in dependencies],
+        "outcomes": [each.outcome for each in dependencies],
+    }
+    await connection.execute(_STATEMENTS.clause("dependencies_insert"), parameters)
+
+
 async def idempotency_find(connection: AsyncConnection, tenant_id: UUID, key: str) -> Stored | None:
     """Read what an idempotency key stands for."""
     row = await _one(connection, "idempotency_find", {"tenant_id": tenant_id, "key": key})
@@ -89,7 +128,7 @@ async def idempotency_find(connection: AsyncConnection, tenant_id: UUID, key: st
 
 
 async def idempotency_keep(
-    connection: AsyncConnection, use: KeyUse, *, ids: Sequence[UUID], accepted_at: datetime
+    connection: AsyncConnection, use: KeyUse, *, ids: Sequence[UUID | None], accepted_at: datetime
 ) -> Acceptance:
     """Keep an idempotency key in the transaction of what it stands for, unless it is taken or in flight."""
     row = await _one(
@@ -129,9 +168,12 @@ async def task_cancel(
 
 async def task_redrive(
     connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
-) -> State | None:
+) -> State | UniqueTaken | None:
     """Give a task that ended badly a fresh start; None when it did not, or is not there."""
-    return await _moved(connection, "task_redrive", tenant_id, task_id, now)
+    try:
+        return await _moved(connection, "task_redrive", tenant_id, task_id, now)
+    except IntegrityError:
+        return UniqueTaken()
 
 
 async def task_discard(

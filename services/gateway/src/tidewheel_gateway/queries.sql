@@ -1,7 +1,7 @@
 -- The statements of the gateway. `:now` is null in production: then the database's clock decides.
 
 -- name: tasks_accept :many
--- transition: (new) -> ready, (new) -> waiting
+-- transition: (new) -> ready, (new) -> waiting, (new) -> blocked
 -- Insert tasks, and with them the idempotency keys that they came with; a key that is taken or in flight keeps its tasks out.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
@@ -37,10 +37,13 @@ fresh AS MATERIALIZED (
         CAST(:attempts AS integer[]), CAST(:timeouts AS double precision[]), CAST(:backoffs AS text[]),
         CAST(:removal_delays AS double precision[]), CAST(:deliveries AS text[]), CAST(:tags AS text[]),
         CAST(:traceparents AS text[]), CAST(:run_ats AS timestamptz[]), CAST(:delays AS interval[]),
-        CAST(:expiries AS timestamptz[])
+        CAST(:expiries AS timestamptz[]), CAST(:awaiteds AS boolean[]), CAST(:pendings AS integer[]),
+        CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[]), CAST(:concurrency_keys AS text[]),
+        CAST(:concurrency_limits AS integer[])
     ) AS t (
         place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
-        delivery, tags, traceparent, run_at, delay, expires_at
+        delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
+        concurrency_key, concurrency_limit
     )
     CROSS JOIN clock
     WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
@@ -48,15 +51,53 @@ fresh AS MATERIALIZED (
 accepted AS (
     INSERT INTO tasks (
         id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
-        delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at
+        delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, awaited, pending_parents,
+        on_parent_failure, unique_key, concurrency_key, concurrency_limit
     )
-    SELECT id, tenant_id, handler, queue, priority, CASE WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
+    SELECT id, tenant_id, handler, queue, priority,
+        CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
         max_attempts, timeout, CAST(backoff AS jsonb), removal_delay, delivery, string_to_array(tags, E'\x1f'),
         -- A `run_at` in the past means now: it does not jump the line.
-        traceparent, due, expires_at, now, CASE WHEN due > now THEN due END, CASE WHEN due <= now THEN now END
+        traceparent, due, expires_at, now, CASE WHEN pending_parents = 0 AND due > now THEN due END,
+        CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure,
+        unique_key, concurrency_key, concurrency_limit
     FROM fresh
 )
 SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
+
+-- name: clock_now :one
+-- Read the database's clock.
+SELECT clock_timestamp() AS now;
+
+-- name: unique_lock :exec
+-- Let one submission at a time work on a unique key; the keys come sorted, so that two never wait for each other.
+SELECT pg_advisory_xact_lock(hashtextextended(CAST(CAST(:tenant_id AS uuid) AS text) || ' unique ' || k.key, 0))
+FROM unnest(CAST(:keys AS text[])) AS k (key);
+
+-- name: unique_holders :many
+-- Read which tasks that are not final have some unique keys.
+SELECT unique_key, id
+FROM tasks
+WHERE tenant_id = :tenant_id AND unique_key = ANY (CAST(:keys AS text[])) AND remove_at IS NULL;
+
+-- name: parents_hold :many
+-- Hold the tasks that new ones depend on, in the order of their ids, so that none of them ends meanwhile.
+SELECT id, state
+FROM tasks
+WHERE tenant_id = :tenant_id AND id = ANY (CAST(:ids AS uuid[]))
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: parents_await :exec
+-- Mark tasks that others depend on.
+UPDATE tasks SET awaited = true
+WHERE id = ANY (CAST(:ids AS uuid[])) AND NOT awaited
+    AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running', 'dead', 'cancelled', 'expired');
+
+-- name: dependencies_insert :exec
+-- Keep who depends on whom.
+INSERT INTO dependencies (task_id, parent_id, outcome)
+SELECT * FROM unnest(CAST(:tasks AS uuid[]), CAST(:parents AS uuid[]), CAST(:outcomes AS text[]));
 
 -- name: idempotency_find :one
 -- Read what an idempotency key stands for.
@@ -85,7 +126,8 @@ SELECT asked.locked, EXISTS (SELECT 1 FROM kept) AS kept FROM asked;
 SELECT id, tenant_id, handler, queue, priority, state, payload, result, error, error_type, reason, attempt, failures,
     lost, max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, traceparent,
     schedule_id, nominal_at, run_at, expires_at, created_at, started_at, finished_at, cancel_requested_at,
-    executor_id, wait_until, ready_at, queued_at, lease_until, remove_at
+    executor_id, wait_until, ready_at, queued_at, lease_until, remove_at, pending_parents, on_parent_failure, unique_key,
+    concurrency_key, concurrency_limit
 FROM tasks
 WHERE id = :id AND tenant_id = :tenant_id;
 
@@ -139,7 +181,9 @@ UPDATE tasks SET
     finished_at = NULL,
     remove_at = NULL,
     cancel_requested_at = NULL,
-    executor_id = NULL
+    executor_id = NULL,
+    -- Dependants that stayed blocked by its failure are to hear of what comes now.
+    awaited = awaited OR EXISTS (SELECT FROM dependencies WHERE parent_id = tasks.id AND outcome IS NULL)
 FROM clock
 WHERE id = :id AND tenant_id = :tenant_id AND state IN ('dead', 'cancelled', 'expired')
 RETURNING state;
@@ -180,6 +224,64 @@ RETURNING state;
 UPDATE tasks SET remove_at = coalesce(CAST(:now AS timestamptz), clock_timestamp())
 WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'cancelled', 'expired')
 RETURNING state;
+
+-- name: queue_set :one
+-- Pause, resume or limit a queue; what is not to be set stays as it is.
+INSERT INTO queues AS q (name, paused_at, paused_until, rate, concurrency, updated_at)
+SELECT :name, CASE WHEN CAST(:pause AS boolean) THEN clock.now END, CAST(:paused_until AS timestamptz),
+    CAST(:rate AS double precision), CAST(:concurrency AS integer), clock.now
+FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+ON CONFLICT (name) DO UPDATE SET
+    paused_at = CASE
+        WHEN NOT CAST(:set_pause AS boolean) THEN q.paused_at
+        WHEN CAST(:pause AS boolean) THEN coalesce(q.paused_at, excluded.updated_at)
+    END,
+    paused_until = CASE WHEN CAST(:set_pause AS boolean) THEN excluded.paused_until ELSE q.paused_until END,
+    rate = CASE WHEN CAST(:set_rate AS boolean) THEN excluded.rate ELSE q.rate END,
+    concurrency = CASE WHEN CAST(:set_concurrency AS boolean) THEN excluded.concurrency ELSE q.concurrency END,
+    updated_at = excluded.updated_at
+RETURNING name, paused_at, paused_until, rate, concurrency, tokens, tokens_at, updated_at AS now;
+
+-- name: queues_valves :many
+-- Read what is set for queues; for all of them, or for one.
+SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at
+FROM queues
+WHERE CAST(:name AS text) IS NULL OR name = :name
+ORDER BY name;
+
+-- name: queue_in_flight :one
+-- Count the tasks of a queue that are queued or running, whoever they belong to.
+SELECT CAST(count(*) AS integer) AS tasks FROM tasks WHERE queued_at IS NOT NULL AND queue = :queue;
+
+-- name: queues_depths :many
+-- Count a tenant's tasks that are not final by queue and state, and say since when the oldest one has been ready.
+-- Each part reads the entries of one partial index.
+WITH found AS (
+    SELECT queue, 'ready' AS state, count(*) AS tasks, min(ready_at) AS since FROM tasks
+    WHERE ready_at IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue
+    UNION ALL
+    SELECT queue, 'waiting', count(*), NULL FROM tasks
+    WHERE wait_until IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue
+    UNION ALL
+    SELECT queue, state, count(*), NULL FROM tasks
+    WHERE queued_at IS NOT NULL AND tenant_id = :tenant_id GROUP BY queue, state
+)
+SELECT queue, state, CAST(tasks AS integer) AS tasks, since, clock_timestamp() AS now FROM found;
+
+-- name: key_holders :many
+-- Read the tasks that have a concurrency key's slots: which are queued or running.
+SELECT id, state FROM tasks
+WHERE tenant_id = :tenant_id AND concurrency_key = :key AND queued_at IS NOT NULL
+ORDER BY queued_at
+LIMIT :most;
+
+-- name: parents_open :many
+-- Read the parents of a task that have not counted yet, the first of them, and where they are.
+SELECT dependencies.parent_id AS id, tasks.state
+FROM dependencies LEFT JOIN tasks ON tasks.id = dependencies.parent_id
+WHERE dependencies.task_id = :id AND dependencies.outcome IS NULL
+ORDER BY dependencies.parent_id
+LIMIT :most;
 
 -- name: executors_serving :one
 -- Count the live executors, those that serve a handler, and those that serve it on a queue; and say as of when.

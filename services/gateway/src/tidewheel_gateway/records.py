@@ -27,6 +27,12 @@ class TaskRow(NamedTuple):
     run_at: datetime | None
     delay: timedelta
     expires_at: datetime | None
+    awaited: bool = False
+    pending_parents: int = 0
+    on_parent_failure: str | None = None
+    unique_key: str | None = None
+    concurrency_key: str | None = None
+    concurrency_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,20 @@ class KeyTaken:
 @dataclass(frozen=True, slots=True)
 class KeyBusy:
     """Another request is being processed under this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueTaken:
+    """Another task that is not final has the unique key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One parent of one task; `outcome` is the parent's final state where it counts already."""
+
+    task_id: UUID
+    parent_id: UUID
+    outcome: State | None = None
 
 
 Acceptance = Accepted | KeyTaken | KeyBusy
@@ -121,6 +141,11 @@ class TaskRecord:
     queued_at: datetime | None
     lease_until: datetime | None
     remove_at: datetime | None
+    pending_parents: int = 0
+    on_parent_failure: str | None = None
+    unique_key: str | None = None
+    concurrency_key: str | None = None
+    concurrency_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
@@ -11,25 +11,29 @@ from tidewheel_gateway.fields import (
     TEN_YEARS,
     Attempts,
     Backoff,
-    CancelYet,
     DeliveryWord,
     Duration,
     EmptyYet,
     Handler,
     Instant,
-    NoneYet,
+    Parent,
+    ParentFailureWord,
     Payload,
     PriorityWord,
     Queue,
     Strict,
     Tags,
     Timeout,
+    UniqueKey,
 )
 from tidewheel_gateway.problems import Fault
 from tidewheel_gateway.validation import encode_payload, validate
 
 MOST_TASKS: Final = 1000
 """How many tasks one batch may bring."""
+
+MOST_PARENTS: Final = 10_000
+"""How many tasks one task may depend on."""
 
 _HORIZON = timedelta(seconds=TEN_YEARS)
 
@@ -52,10 +56,24 @@ class TaskSubmission(Strict):
     removal_delay: Duration = Field(86400.0, description="How long it stays readable once it is final.")
     delivery: DeliveryWord = "at_least_once"
     tags: Tags = ()
-    depends_on: EmptyYet = Field(default_factory=list)
-    on_parent_failure: CancelYet = "cancel"
-    concurrency_key: NoneYet = None
-    unique_key: NoneYet = None
+    depends_on: tuple[Parent, ...] = Field(
+        (),
+        max_length=MOST_PARENTS,
+        description='It is `blocked` until these are `complete`: ids, or `{"index": n}` for item n of the same batch.',
+    )
+    on_parent_failure: ParentFailureWord = Field(
+        "cancel",
+        description="When one of them ends otherwise: be cancelled, run all the same, or stay blocked until a redrive.",
+    )
+    concurrency_key: UniqueKey | None = Field(
+        None, description="Tasks with the same key run at most `concurrency_limit` at a time, in whatever queues."
+    )
+    concurrency_limit: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
+        None, description="1 when it is left out; only with `concurrency_key`."
+    )
+    unique_key: UniqueKey | None = Field(
+        None, description="While a task with this key is not final, submitting it again gives that task."
+    )
     notify: EmptyYet = Field(default_factory=list)
 
 
@@ -78,6 +96,11 @@ class Candidate:
 
     spec: TaskSubmission
     payload: bytes
+
+    @property
+    def linked(self) -> bool:
+        """Whether its fate hangs on other tasks, so that they are looked at before it is stored."""
+        return bool(self.spec.depends_on) or self.spec.unique_key is not None
 
     @property
     def delay(self) -> timedelta:
@@ -103,6 +126,9 @@ def read_candidate(document: object, *, pointer: str = "", nul: bool) -> Candida
     if spec.run_at is not None and spec.delay is not None:
         detail = "Give either `run_at` or `delay`, not both."
         return [Fault(code="run_at_and_delay", pointer=f"{pointer}/delay", detail=detail)]
+    if spec.concurrency_limit is not None and spec.concurrency_key is None:
+        detail = "A limit needs the `concurrency_key` that it is for."
+        return [Fault(code="limit_without_key", pointer=f"{pointer}/concurrency_limit", detail=detail)]
     payload = encode_payload(spec.payload, pointer=pointer)
     return payload if isinstance(payload, list) else Candidate(spec, payload)
 

@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from tidewheel_common.core.lifecycle import State
 from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
-from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, PriorityWord
+from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, ParentFailureWord, PriorityWord
 from tidewheel_gateway.records import AttemptRecord, FireRecord, ScheduleRecord, TaskRecord
 from tidewheel_gateway.rule import RULE_DEFAULTS, DstChoice, Exclusion, MisfireChoice, OverlapWord, Spec
 from tidewheel_gateway.submit import Candidate
@@ -46,6 +46,11 @@ class TaskSummary(BaseModel):
     lost: int = Field(description="How often its executor was lost.")
     reason: str | None = Field(description="Why it ended other than by its handler's return.")
     error_type: str | None
+    pending_parents: int = Field(description="How many of the tasks that it depends on are still to complete.")
+    on_parent_failure: ParentFailureWord | None = Field(description="Null when it depends on none.")
+    unique_key: str | None
+    concurrency_key: str | None
+    concurrency_limit: int | None
     schedule_id: UUID | None
     nominal_at: datetime | None = Field(description="The time of the schedule that it stands for.")
     created_at: datetime
@@ -77,6 +82,7 @@ class Accepted(BaseModel):
     """An item of a batch that was accepted."""
 
     id: UUID
+    existing: bool = Field(False, description="Whether another submission had made it, under the same `unique_key`.")
 
 
 class ItemProblem(BaseModel):
@@ -257,6 +263,11 @@ def new_task(candidate: Candidate, task_id: UUID, accepted_at: datetime) -> byte
         "lost": 0,
         "reason": None,
         "error_type": None,
+        "pending_parents": 0,
+        "on_parent_failure": None,
+        "unique_key": None,
+        "concurrency_key": spec.concurrency_key,
+        "concurrency_limit": spec.concurrency_limit,
         "schedule_id": None,
         "nominal_at": None,
         "created_at": accepted_at,

@@ -6,12 +6,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
 
+KEEP = 600.0
+"""Seconds for which a task is kept once more that others are still blocked by."""
+
 _STATEMENTS = load_statements(__package__)
 
 
 async def tasks_remove(connection: AsyncConnection, *, most: int, now: datetime | None = None) -> int:
-    """Delete final tasks whose removal delay has passed, with their attempts, and return how many tasks."""
-    row = (await connection.execute(_STATEMENTS.clause("tasks_remove"), {"most": most, "now": now})).one()
+    """Delete final tasks whose removal delay has passed, unless others are blocked by them; return how many tasks."""
+    parameters = {"most": most, "keep": KEEP, "now": now}
+    row = (await connection.execute(_STATEMENTS.clause("tasks_remove"), parameters)).one()
     return int(row.tasks)
 
 

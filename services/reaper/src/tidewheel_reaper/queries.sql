@@ -2,7 +2,8 @@
 
 -- name: tasks_remove :one
 -- transition: complete -> (deleted), dead -> (deleted), cancelled -> (deleted), expired -> (deleted)
--- Delete final tasks whose removal delay has passed, with their attempts, and count the tasks.
+-- Delete final tasks whose removal delay has passed, with their attempts and the parents that they had; count them.
+-- A task that others are still blocked by is kept for another while: a person may yet redrive it.
 WITH clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),
@@ -14,16 +15,34 @@ chosen AS MATERIALIZED (
      LIMIT CAST(:most AS integer)
        FOR UPDATE SKIP LOCKED
 ),
+needed AS MATERIALIZED (
+    SELECT DISTINCT chosen.id
+      FROM chosen
+      JOIN dependencies ON dependencies.parent_id = chosen.id AND dependencies.outcome IS NULL
+      JOIN tasks ON tasks.id = dependencies.task_id AND tasks.state = 'blocked'
+),
+kept AS (
+    UPDATE tasks
+       SET remove_at = clock.now + make_interval(secs => CAST(:keep AS double precision))
+      FROM needed, clock
+     WHERE tasks.id = needed.id AND tasks.state IN ('complete', 'dead', 'cancelled', 'expired')
+),
 gone AS (
     DELETE FROM tasks
      USING chosen
      WHERE tasks.id = chosen.id AND tasks.state IN ('complete', 'dead', 'cancelled', 'expired')
+       AND NOT EXISTS (SELECT FROM needed WHERE needed.id = chosen.id)
     RETURNING tasks.id
 ),
 forgotten AS (
     DELETE FROM attempts
      USING gone
      WHERE attempts.task_id = gone.id
+),
+unlinked AS (
+    DELETE FROM dependencies
+     USING gone
+     WHERE dependencies.task_id = gone.id
 )
 SELECT count(*) AS tasks FROM gone;
 

@@ -41,3 +41,9 @@ class Counts:
             ["state"],
             registry=registry,
         )
+        self.released = Counter(
+            "tidewheel_scheduler_released",
+            "Dependants told of a parent that ended outside of an executor, by the state that they are in now.",
+            ["state"],
+            registry=registry,
+        )

@@ -1,4 +1,4 @@
-"""Expires tasks that did not start in time: `waiting, ready, queued -> expired`."""
+"""Expires tasks that did not start in time: `blocked, waiting, ready, queued -> expired`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

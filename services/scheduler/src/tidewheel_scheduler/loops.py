@@ -16,7 +16,7 @@ from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
-from tidewheel_scheduler import expire, fire, forget, promote, rescue, sync
+from tidewheel_scheduler import expire, fire, forget, promote, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
 from tidewheel_scheduler.settings import SchedulerSettings
@@ -32,7 +32,7 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
     """Yield the scheduler's loops, on connections that are closed afterwards."""
     async with AsyncExitStack() as stack:
         url = process.settings.database_url.get_secret_value()
-        engine = open_engine(url, application_name=_APPLICATION, pool_size=4)
+        engine = open_engine(url, application_name=_APPLICATION, pool_size=5)
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
         quick = open_engine(url, application_name=_APPLICATION, pool_size=1, synchronous_commit=False, autocommit=True)
@@ -56,10 +56,12 @@ class _Wakes:
     def __init__(self) -> None:
         self.promote = asyncio.Event()
         self.fire = asyncio.Event()
+        self.release = asyncio.Event()
 
     def hear(self, _: str) -> None:
         self.promote.set()
         self.fire.set()
+        self.release.set()
 
 
 def _working_loops(
@@ -86,11 +88,13 @@ def _working_loops(
         counts=counts,
         jitter=process.jitter,
     )
+    releasing = release.Release(engine=engine, wake_dispatcher=dispatcher.wake, announce=announce, counts=counts)
     forgetting = forget.Forget(engine=engine)
     return [
         Loop(name="promote", tick=promoting.tick, every=promote.EVERY, wake=wakes.promote),
         Loop(name="fire", tick=firing.tick, every=fire.EVERY, wake=wakes.fire),
         Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
+        Loop(name="release", tick=releasing.tick, every=release.EVERY, wake=wakes.release),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
         Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
         *_synchronising(process.settings, engine, wakes),

@@ -106,6 +106,19 @@ async def tasks_rescue(
     return [(row.id, State(row.state)) for row in await _run(connection, "tasks_rescue", values)]
 
 
+async def parents_ended(connection: AsyncConnection, *, size: int) -> list[UUID]:
+    """Hold up to `size` tasks that have ended and whose dependants were not told, until the transaction ends."""
+    return list((await _run(connection, "parents_ended", {"size": size})).scalars())
+
+
+async def dependants_release(
+    connection: AsyncConnection, parents: Sequence[UUID], *, now: datetime | None
+) -> list[tuple[UUID, State]]:
+    """Tell the dependants of tasks that are held; return them, and where they are now."""
+    values = {"now": now, "ids": list(parents), "longest": LONGEST_REMOVAL_DELAY}
+    return [(row.id, State(row.state)) for row in await _run(connection, "dependants_release", values)]
+
+
 async def executors_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
     """Forget executors that have been silent for `silence` seconds and hold no task."""
     await _run(connection, "executors_forget", {"now": now, "silence": silence})

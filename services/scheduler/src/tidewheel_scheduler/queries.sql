@@ -35,14 +35,14 @@ FROM tasks
 WHERE wait_until IS NOT NULL;
 
 -- name: tasks_expire :many
--- transition: waiting -> expired, ready -> expired, queued -> expired
+-- transition: blocked -> expired, waiting -> expired, ready -> expired, queued -> expired
 -- End what has not started in time.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), late AS MATERIALIZED (
     SELECT id
     FROM tasks
-    WHERE expires_at <= (SELECT now FROM clock) AND remove_at IS NULL AND state IN ('waiting', 'ready', 'queued')
+    WHERE expires_at <= (SELECT now FROM clock) AND remove_at IS NULL AND state IN ('blocked', 'waiting', 'ready', 'queued')
     ORDER BY expires_at
     LIMIT :size
     FOR UPDATE SKIP LOCKED
@@ -52,7 +52,7 @@ SET state = 'expired', reason = 'expired', finished_at = clock.now,
     remove_at = clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision))),
     wait_until = NULL, ready_at = NULL, queued_at = NULL
 FROM clock
-WHERE id = ANY (ARRAY(SELECT id FROM late)) AND state IN ('waiting', 'ready', 'queued')
+WHERE id = ANY (ARRAY(SELECT id FROM late)) AND state IN ('blocked', 'waiting', 'ready', 'queued')
 RETURNING id;
 
 -- name: schedules_due :many
@@ -245,3 +245,60 @@ DELETE FROM executors
 WHERE heartbeat_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
         - make_interval(secs => CAST(:silence AS double precision))
     AND NOT EXISTS (SELECT FROM tasks WHERE tasks.queued_at IS NOT NULL AND tasks.executor_id = executors.id);
+
+-- name: parents_ended :many
+-- Hold tasks that have ended and whose dependants have not been told; submissions of more dependants wait meanwhile.
+SELECT id
+FROM tasks
+WHERE awaited AND remove_at IS NOT NULL
+ORDER BY finished_at
+LIMIT :size
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: dependants_release :many
+-- transition: blocked -> ready, blocked -> waiting, blocked -> cancelled
+-- Tell the dependants of tasks that are held, and return those that moved. A statement of its own after the one that
+-- holds the parents: its snapshot has every dependant that was submitted before.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), ended AS MATERIALIZED (
+    SELECT id, state FROM tasks WHERE id = ANY (CAST(:ids AS uuid[]))
+), settled AS (
+    UPDATE dependencies
+    SET outcome = ended.state
+    FROM ended, tasks
+    WHERE dependencies.parent_id = ended.id AND dependencies.outcome IS NULL AND tasks.id = dependencies.task_id
+        AND (ended.state = 'complete' OR tasks.on_parent_failure <> 'block')
+    RETURNING dependencies.task_id, ended.state <> 'complete' AND tasks.on_parent_failure = 'cancel' AS failed
+), told AS MATERIALIZED (
+    SELECT task_id, CAST(count(*) AS integer) AS parents, bool_or(failed) AS failed FROM settled GROUP BY task_id
+), held AS MATERIALIZED (
+    SELECT tasks.id, told.parents, told.failed
+    FROM told JOIN tasks ON tasks.id = told.task_id
+    WHERE tasks.state = 'blocked'
+    ORDER BY tasks.id
+    FOR UPDATE OF tasks
+), quiet AS (
+    UPDATE tasks SET awaited = false
+    WHERE id = ANY (ARRAY(SELECT id FROM ended)) AND state IN ('complete', 'dead', 'cancelled', 'expired')
+)
+UPDATE tasks
+SET pending_parents = pending_parents - held.parents,
+    state = CASE
+        WHEN held.failed THEN 'cancelled'
+        WHEN pending_parents > held.parents THEN 'blocked'
+        WHEN run_at > clock.now THEN 'waiting'
+        ELSE 'ready'
+    END,
+    wait_until = CASE WHEN NOT held.failed AND pending_parents <= held.parents AND run_at > clock.now THEN run_at END,
+    ready_at = CASE
+        WHEN NOT held.failed AND pending_parents <= held.parents AND run_at <= clock.now THEN clock.now
+    END,
+    reason = CASE WHEN held.failed THEN 'parent_failed' END,
+    finished_at = CASE WHEN held.failed THEN clock.now END,
+    remove_at = CASE
+        WHEN held.failed THEN clock.now + make_interval(secs => least(removal_delay, CAST(:longest AS double precision)))
+    END
+FROM held, clock
+WHERE tasks.id = held.id AND state = 'blocked'
+RETURNING tasks.id, tasks.state;

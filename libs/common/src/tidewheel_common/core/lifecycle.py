@@ -13,7 +13,8 @@ class State(StrEnum):
     """Where a task is. Each member says who moves it on."""
 
     BLOCKED = "blocked"
-    """Waits for the tasks that it depends on; the executor that finishes the last parent moves it on."""
+    """Waits for the tasks that it depends on; the executor that finishes the last parent moves it on, or the scheduler
+    when a parent ended in other hands."""
     WAITING = "waiting"
     """Not due: scheduled for later, or backing off before a retry; the scheduler promotes it."""
     READY = "ready"
@@ -75,7 +76,7 @@ EDGES: frozenset[Edge] = frozenset(
         *_fan((None,), (State.READY,), (Owner.EXECUTOR,), "a notification is due"),
         *_fan((State.WAITING,), (State.READY,), (Owner.SCHEDULER,), "`run_at` has come"),
         *_fan(
-            (State.WAITING, State.READY, State.QUEUED),
+            (State.BLOCKED, State.WAITING, State.READY, State.QUEUED),
             (State.EXPIRED,),
             (Owner.SCHEDULER,),
             "`expires_at` has passed",
@@ -110,7 +111,7 @@ EDGES: frozenset[Edge] = frozenset(
         *_fan(
             (State.BLOCKED,),
             (State.WAITING, State.READY, State.CANCELLED),
-            (Owner.EXECUTOR,),
+            (Owner.EXECUTOR, Owner.SCHEDULER),
             "its parents finished, or one failed",
         ),
         *_fan(

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     UNSEALABLE = "unsealable"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    PARENT_FAILED = "parent_failed"
 
 
 POISON_LIMIT = 3

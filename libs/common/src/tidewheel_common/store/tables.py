@@ -4,7 +4,7 @@ The migrations make the schema; this file describes it, for queries that truly v
 `alembic check`, which holds the two against each other.
 """
 
-from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
 from sqlalchemy import Table as _Table
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB, SMALLINT, TIMESTAMP
 
@@ -81,6 +81,10 @@ tasks = _Table(
     _maybe("queued_at", _INSTANT),
     _maybe("lease_until", _INSTANT),
     _maybe("remove_at", _INSTANT),
+    _must("awaited", Boolean, "false"),
+    _must("pending_parents", INTEGER, "0"),
+    _maybe("on_parent_failure", Text),
+    _maybe("concurrency_limit", INTEGER),
 )
 
 Index("tasks_tenant", tasks.c.tenant_id, tasks.c.id)
@@ -102,6 +106,52 @@ Index(
 )
 Index("tasks_failed", tasks.c.tenant_id, tasks.c.id, postgresql_where=tasks.c.reason.is_not(None))
 Index("tasks_schedule", tasks.c.schedule_id, tasks.c.id, postgresql_where=tasks.c.schedule_id.is_not(None))
+Index("tasks_awaited", tasks.c.finished_at, postgresql_where=tasks.c.awaited & tasks.c.remove_at.is_not(None))
+Index(
+    "tasks_unique",
+    tasks.c.tenant_id,
+    tasks.c.unique_key,
+    unique=True,
+    postgresql_where=tasks.c.unique_key.is_not(None) & tasks.c.remove_at.is_(None),
+)
+
+Index(
+    "tasks_keyed_ready",
+    tasks.c.tenant_id,
+    tasks.c.concurrency_key,
+    tasks.c.ready_at,
+    tasks.c.id,
+    postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.ready_at.is_not(None),
+)
+Index(
+    "tasks_keyed_in_flight",
+    tasks.c.tenant_id,
+    tasks.c.concurrency_key,
+    postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.queued_at.is_not(None),
+)
+
+dependencies = _Table(
+    "dependencies",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("parent_id", Uuid, primary_key=True),
+    _maybe("outcome", Text),
+)
+
+Index("dependencies_open", dependencies.c.parent_id, postgresql_where=dependencies.c.outcome.is_(None))
+
+queues = _Table(
+    "queues",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _maybe("paused_at", _INSTANT),
+    _maybe("paused_until", _INSTANT),
+    _maybe("rate", Double),
+    _maybe("concurrency", INTEGER),
+    _maybe("tokens", Double),
+    _maybe("tokens_at", _INSTANT),
+    _must("updated_at", _INSTANT, "clock_timestamp()"),
+)
 
 Index(
     "tasks_schedule_open",

@@ -14,7 +14,7 @@ from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.fields import PRIORITIES, Attempts, Duration, Instant, PriorityWord, Strict, Tags, Timeout
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
-from tidewheel_gateway.records import TaskRecord
+from tidewheel_gateway.records import TaskRecord, UniqueTaken
 from tidewheel_gateway.routes.tasks import answer_task
 from tidewheel_gateway.submit import untimely_times
 from tidewheel_gateway.validation import given, validate
@@ -64,6 +64,7 @@ async def cancel_task(request: Request, task_id: UUID) -> Response:
         state = await queries.task_cancel(connection, tenant, task_id)
     if state is State.CANCELLED:
         parts.wakeups.final.wake(str(task_id))
+        parts.wakeups.scheduler.wake()  # it tells the dependants
     elif state is None:
         found = await _existing(parts, tenant, task_id)
         if found.state is not State.CANCELLED:
@@ -81,6 +82,11 @@ async def redrive_task(request: Request, task_id: UUID) -> Response:
     parts, tenant = parts_of(request), tenant_of(request)
     async with parts.engine.connect() as connection:
         state = await queries.task_redrive(connection, tenant, task_id)
+    if isinstance(state, UniqueTaken):
+        raise Problem(
+            "unique_key_taken",
+            "Another task that is not final has the same `unique_key`. Redrive this one when that one is final.",
+        )
     if state is None:
         found = await _existing(parts, tenant, task_id)
         raise Problem(

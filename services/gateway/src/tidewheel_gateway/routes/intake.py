@@ -1,5 +1,6 @@
 """`POST /v1/tasks` and `POST /v1/tasks:batch`: what is answered with 201 is committed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,13 @@ from starlette.responses import Response
 
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import current_traceparent, span_from
-from tidewheel_gateway import declare, view
+from tidewheel_gateway import declare, queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
-from tidewheel_gateway.idempotency import REPLAYED, check, read_key
+from tidewheel_gateway.idempotency import REPLAYED, busy, check, read_key
+from tidewheel_gateway.linked import Order, Placed
+from tidewheel_gateway.links import Item, check_batch, check_single
+from tidewheel_gateway.opening import open_task
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Fault, invalid
 from tidewheel_gateway.records import Accepted, KeyUse, Stored, Submission
@@ -52,6 +56,25 @@ class _Call:
         """Return what the key stands for already."""
         stored = None if self.key is None else await self.parts.acceptor.find(self.tenant, self.key)
         return None if stored is None else self.checked(stored)
+
+    async def accept_linked(self, items: Sequence[Item]) -> tuple[Placed, Stored | None]:
+        """Commit what can be committed of items that depend on others; or return what the key stands for."""
+        with span_from(self.traceparent, "tidewheel.accept", tasks=len(items)):
+            traceparent = current_traceparent()
+            row = self.parts.acceptor.row
+            placed = await self.parts.acceptor.accept_linked(
+                Order(
+                    tenant=self.tenant,
+                    items=items,
+                    new_id=self.parts.new_id,
+                    row=lambda task_id, candidate: row(self.tenant, task_id, candidate, traceparent),
+                    key=self.use,
+                    pointer="".format if self.path == "/v1/tasks" else "/tasks/{}".format,
+                )
+            )
+        if isinstance(placed.outcome, Accepted):
+            return placed, None
+        return placed, await self.replay()
 
     async def accept(self, candidates: list[Candidate | None]) -> tuple[Accepted | Stored, tuple[UUID | None, ...]]:
         """Commit the candidates under new ids; None keeps the place of an item that was refused."""
@@ -91,6 +114,7 @@ async def _read_call(request: Request) -> _Call:
     openapi_extra=declare.takes("TaskSubmission", keyed=True),
     responses={
         201: {"model": view.Task, "description": "The task is accepted.", "headers": declare.located("task")},
+        200: {"model": view.Task, "description": "The task that has the same `unique_key` already."},
         **declare.answers(409, body=True),
     },
 )
@@ -103,7 +127,9 @@ async def submit_task(request: Request) -> Response:
     candidate = read_candidate(call.document, nul=may_hold_nul(call.body))
     if isinstance(candidate, list):
         raise invalid(candidate)
-    faults = untimely(candidate, call.parts.clock())
+    faults = check_single(candidate) or untimely(candidate, call.parts.clock())
+    if candidate.linked and not faults:
+        return await _submit_linked(call, candidate)
     if not faults:
         outcome, ids = await call.accept([candidate])
         if isinstance(outcome, Accepted):
@@ -114,6 +140,31 @@ async def submit_task(request: Request) -> Response:
     if stored is None:
         raise invalid(faults)
     return _created(candidate, stored.task_ids[0], stored.accepted_at, replayed=True)
+
+
+async def _submit_linked(call: _Call, candidate: Candidate) -> Response:
+    placed, stored = await call.accept_linked([candidate])
+    if stored is not None:
+        return await _linked(call, candidate, stored.task_ids[0], stored.accepted_at, status=201, replayed=True)
+    [item] = placed.items
+    if isinstance(item, list) or not isinstance(placed.outcome, Accepted):
+        raise invalid(item) if isinstance(item, list) else busy()
+    status = 200 if placed.existing else 201
+    return await _linked(call, candidate, placed.ids[0], placed.outcome.at, status=status, replayed=False)
+
+
+async def _linked(
+    call: _Call, candidate: Candidate, task_id: UUID | None, at: datetime, *, status: int, replayed: bool
+) -> Response:
+    """Answer with the task as it is: whether it was blocked depends on its parents, and these may have moved on."""
+    identity = task_id or UUID(int=0)
+    async with call.parts.engine.connect() as connection:
+        record = await queries.task_find(connection, call.tenant, identity)
+    if record is None:  # removed already
+        return _created(candidate, identity, at, replayed=replayed)
+    headers = {"Location": f"/v1/tasks/{identity}", **(REPLAYED if replayed else {})}
+    body = view.task(record, open_task(call.parts.sealer, record))
+    return Response(body, status_code=status, headers=headers, media_type=view.JSON)
 
 
 def _created(candidate: Candidate, task_id: UUID | None, accepted_at: datetime, *, replayed: bool) -> Response:
@@ -142,7 +193,9 @@ async def submit_tasks(request: Request) -> Response:
     if isinstance(batch, list):
         raise invalid(batch)
     items = [read_candidate(each, pointer=f"/tasks/{i}", nul=nul) for i, each in enumerate(batch.tasks)]
-    judged = _judge(items, call.parts.clock())
+    judged = check_batch(_judge(items, call.parts.clock()))
+    if any(isinstance(item, Candidate) and item.linked for item in items):
+        return await _submit_linked_batch(call, items, judged)
     candidates = [None if isinstance(item, list) else item for item in judged]
     if any(candidate is not None for candidate in candidates):
         outcome, ids = await call.accept(candidates)
@@ -156,26 +209,36 @@ async def submit_tasks(request: Request) -> Response:
     return _results(_judge(items, stored.accepted_at), stored.task_ids, replayed=True)
 
 
-_Item = Candidate | list[Fault]
+async def _submit_linked_batch(call: _Call, items: list[Item], judged: list[Item]) -> Response:
+    placed, stored = await call.accept_linked(judged)
+    if stored is not None:
+        return _results(check_batch(_judge(items, stored.accepted_at)), stored.task_ids, replayed=True)
+    return _results(placed.items, placed.ids, existing=placed.existing, replayed=False)
 
 
-def _judge(items: list[_Item], now: datetime) -> list[_Item]:
+def _judge(items: list[Item], now: datetime) -> list[Item]:
     return [
         item if isinstance(item, list) else untimely(item, now, pointer=f"/tasks/{place}") or item
         for place, item in enumerate(items)
     ]
 
 
-def _results(items: list[_Item], ids: tuple[UUID | None, ...], *, replayed: bool) -> Response:
+def _results(
+    items: list[Item], ids: tuple[UUID | None, ...], *, existing: frozenset[int] = frozenset(), replayed: bool
+) -> Response:
     results = [
-        {"id": task_id} if task_id is not None else {"error": _refusal(item, place)}
+        {"id": task_id, **({"existing": True} if place in existing else {})}
+        if task_id is not None
+        else {"error": _refusal(item, place)}
         for place, (item, task_id) in enumerate(zip(items, ids, strict=True))
     ]
     headers = REPLAYED if replayed else None
     return Response(to_json({"results": results}), status_code=201, headers=headers, media_type=view.JSON)
 
 
-def _refusal(item: _Item, place: int) -> dict[str, Any]:
-    # Only a replay can meet an item that was refused for its times and looks right by the time of the commit.
-    late = Fault(code="untimely", pointer=f"/tasks/{place}", detail="Its times did not fit when it was submitted.")
+def _refusal(item: Item, place: int) -> dict[str, Any]:
+    # Only a replay can meet an item that was refused for its times or its parents, and looks right by now.
+    late = Fault(
+        code="untimely", pointer=f"/tasks/{place}", detail="Its times or its parents did not fit when it was submitted."
+    )
     return invalid(item if isinstance(item, list) else [late]).as_json()

@@ -9,8 +9,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewheel_common.core.lifecycle import FINAL
-from tidewheel_gateway import declare, queries, view
+from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_gateway import declare, queries, queue_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.explain import Explanation, Facts, explain
 from tidewheel_gateway.listing import TaskFilter, list_tasks
@@ -122,5 +122,23 @@ async def explain_task(request: Request, task_id: UUID) -> Response:
             raise not_found()
         serving = await queries.executors_serving(connection, task.handler, task.queue)
         executor = None if task.executor_id is None else await queries.executor_find(connection, task.executor_id)
-    explanation = explain(Facts(task=task, serving=serving, executor=executor))
+        blocked = task.state is State.BLOCKED
+        parents = await queue_queries.parents_open(connection, task_id) if blocked else ()
+        valve = (await queue_queries.queues_valves(connection, task.queue)).get(task.queue)
+        in_flight = 0 if valve is None else await queue_queries.queue_in_flight(connection, task.queue)
+        holders: tuple[UUID, ...] = ()
+        if task.concurrency_key is not None:
+            most = (task.concurrency_limit or 1) + 1
+            holders = await queue_queries.key_holders(connection, tenant, task.concurrency_key, most=most)
+    explanation = explain(
+        Facts(
+            task=task,
+            serving=serving,
+            executor=executor,
+            parents=parents,
+            valve=valve,
+            in_flight=in_flight,
+            holders=holders,
+        )
+    )
     return Response(to_json(explanation), media_type=view.JSON)
