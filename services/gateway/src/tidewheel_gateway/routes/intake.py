@@ -74,7 +74,10 @@ class _Call:
             )
         if isinstance(placed.outcome, Accepted):
             return placed, None
-        return placed, await self.replay()
+        stored = await self.replay()
+        if stored is None and placed.outcome is not None:  # its time ended between the two looks
+            raise busy()
+        return placed, stored
 
     async def accept(self, candidates: list[Candidate | None]) -> tuple[Accepted | Stored, tuple[UUID | None, ...]]:
         """Commit the candidates under new ids; None keeps the place of an item that was refused."""
