@@ -31,11 +31,9 @@ def look(consumer: Any) -> None:
         return  # the worker stops
     streams = executor_of(consumer.app).intake.streams
     try:
-        names = streams.queues() if streams is not None else set()
-    except TRANSIENT as error:
+        for name in sorted(streams.queues() if streams is not None else ()):
+            if not consumer.task_consumer.consuming_from(name):
+                consumer.add_task_queue(name)
+                log.info("queue found", queue=name)
+    except TRANSIENT as error:  # away, or so full that it refuses the binding: the next look comes soon
         log.debug("queues not read", error_type=type(error).__name__)
-        return
-    for name in sorted(names):
-        if not consumer.task_consumer.consuming_from(name):
-            consumer.add_task_queue(name)
-            log.info("queue found", queue=name)

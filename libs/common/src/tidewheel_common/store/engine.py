@@ -77,4 +77,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _was_closed(error: BaseException | None) -> bool:
+    if isinstance(error, RuntimeError):
+        # Between a peer's reset and the driver's notice of it, uvloop answers a write with an error of its own.
+        return "handler is closed" in str(error)
     return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)

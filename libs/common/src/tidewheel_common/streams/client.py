@@ -1,8 +1,11 @@
 """The one way to Redis for everything but the Celery transport."""
 
-from redis.asyncio import Redis
+from collections.abc import Iterable
+
+from redis.asyncio import Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 __all__ = ["TRANSIENT", "Redis", "open_redis", "refuses_writes"]
@@ -27,6 +30,28 @@ def refuses_writes(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and any(sign in str(error) for sign in _REFUSALS)
 
 
+class _Frank(Connection):
+    """Says that a connection is lost when uvloop, to which a peer has just reset it, says RuntimeError."""
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Send a command.
+
+        Raises:
+            ConnectionError: the connection was lost.
+        """
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            if "handler is closed" not in str(error):
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(str(error)) from error
+
+
+class _FrankOverTls(_Frank, SSLConnection):
+    """The same, over TLS."""
+
+
 def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float = ANSWER) -> Redis:
     """Open a pool of connections; nothing connects before the first command. Replies are bytes.
 
@@ -37,7 +62,7 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float
         timeout: seconds to wait for an answer; then the connection counts as lost.
     """
     # Bounded, because a silent partition never answers; a `Listener` says itself how long it waits for a message.
-    return Redis.from_url(
+    redis = Redis.from_url(
         url,
         client_name=client_name,
         max_connections=pool_size,
@@ -49,3 +74,6 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[ReadOnlyError],
     )
+    pool = redis.connection_pool
+    pool.connection_class = _FrankOverTls if issubclass(pool.connection_class, SSLConnection) else _Frank
+    return redis
