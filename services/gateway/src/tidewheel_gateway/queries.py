@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.engine import violates_unique
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.records import (
     Acceptance,
@@ -172,7 +173,9 @@ async def task_redrive(
     """Give a task that ended badly a fresh start; None when it did not, or is not there."""
     try:
         return await _moved(connection, "task_redrive", tenant_id, task_id, now)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not violates_unique(error):
+            raise
         return UniqueTaken()
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidewheel_common.store.engine import violates_unique
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.records import FireRecord, ScheduleRecord
 
@@ -55,7 +56,9 @@ async def schedule_update(connection: AsyncConnection, record: ScheduleRecord) -
     """Write a schedule that was read under a lock; False when its new name is taken."""
     try:
         return await _one(connection, "schedule_update", asdict(record)) is not None
-    except IntegrityError:
+    except IntegrityError as error:
+        if not violates_unique(error):
+            raise
         return False
 
 

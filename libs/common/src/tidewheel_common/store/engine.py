@@ -16,6 +16,9 @@ _PASSING = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55P03", "570
 """Read-only (a standby), a session or statement that took too long, a lost race, a disk that refused."""
 
 
+_UNIQUE_VIOLATION = "23505"
+
+
 def open_engine(
     url: str,
     *,
@@ -81,3 +84,8 @@ def _was_closed(error: BaseException | None) -> bool:
         # Between a peer's reset and the driver's notice of it, uvloop answers a write with an error of its own.
         return "handler is closed" in str(error)
     return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+
+
+def violates_unique(error: DBAPIError) -> bool:
+    """Tell whether a unique key refused the row; any other refusal of the schema is a bug of ours."""
+    return getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION
