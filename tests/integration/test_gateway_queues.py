@@ -123,3 +123,16 @@ async def test_open_parents_are_named(gateway: Gateway) -> None:
     await gateway.place(failed["id"], "dead")
     gate = (await _gates(gateway, child["id"]))["parents"]
     assert (gate["holder"], f"{failed['id']} (dead)" in gate["detail"]) == ("operator", True)
+
+
+async def test_another_tenant_may_neither_pause_nor_limit_what_all_share(gateway: Gateway) -> None:
+    neighbour = await gateway.neighbour()
+
+    answers = [
+        await neighbour.post("/v1/queues/mail:pause", json={}),
+        await neighbour.post("/v1/queues/mail:resume"),
+        await neighbour.patch("/v1/queues/mail", json={"rate": 1}),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "operators_only")] * 3
+    assert await gateway.rows("SELECT name FROM queues") == []

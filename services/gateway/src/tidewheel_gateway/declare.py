@@ -16,6 +16,7 @@ Extra = dict[str, Any]
 _WORDS: Final = {
     400: "The request cannot be read.",
     401: "No valid API key.",
+    403: "The key is not the operator's.",
     404: "Nothing of the caller's is at this address.",
     409: "The state of things does not allow it.",
     412: "It is not what `If-Match` says any more.",

@@ -26,6 +26,7 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "invalid_cursor": (400, "The cursor does not fit"),
     "incomplete_body": (400, "The body ended too early"),
     "unauthorized": (401, "No valid API key"),
+    "operators_only": (403, "Only the operator may do this"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
     "body_too_slow": (408, "The body came too slowly"),

@@ -254,6 +254,13 @@ async def api_keys_exist(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(_STATEMENTS.clause("api_keys_exist"))).scalar_one())
 
 
+async def tenant_is(connection: AsyncConnection, tenant_id: UUID, name: str) -> bool:
+    """Tell whether a tenant has a name."""
+    return bool(
+        (await connection.execute(_STATEMENTS.clause("tenant_is"), {"id": tenant_id, "name": name})).scalar_one()
+    )
+
+
 async def tenant_ensure(connection: AsyncConnection, tenant_id: UUID, name: str) -> UUID:
     """Return a tenant by its name, made with this id where it is missing."""
     parameters = {"id": tenant_id, "name": name}

@@ -311,6 +311,10 @@ SELECT pg_advisory_xact_lock(:turn);
 -- Tell whether any API key was ever made.
 SELECT EXISTS (SELECT 1 FROM api_keys) AS exist;
 
+-- name: tenant_is :one
+-- Tell whether a tenant has a name.
+SELECT EXISTS (SELECT 1 FROM tenants WHERE id = CAST(:id AS uuid) AND name = :name) AS named;
+
 -- name: tenant_ensure :one
 -- Return a tenant by its name, made where it is missing.
 WITH made AS (

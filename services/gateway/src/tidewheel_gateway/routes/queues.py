@@ -7,15 +7,18 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.core.valve import Valve
-from tidewheel_gateway import declare, queue_queries, view
+from tidewheel_gateway import declare, queries, queue_queries, view
+from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
+from tidewheel_gateway.bootstrap import TENANT as OPERATOR
 from tidewheel_gateway.fields import Instant, Strict
 from tidewheel_gateway.parts import parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, invalid, not_found
+from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
 from tidewheel_gateway.queue_queries import QueueDepth
 from tidewheel_gateway.validation import validate
 
@@ -93,7 +96,7 @@ async def list_queues(request: Request) -> Response:
     "/v1/queues/{name}:pause",
     response_class=Response,
     openapi_extra=declare.takes("QueuePause"),
-    responses={200: {"model": QueueSettings, "description": "It is paused."}, **declare.answers(404, body=True)},
+    responses={200: {"model": QueueSettings, "description": "It is paused."}, **declare.answers(403, 404, body=True)},
 )
 async def pause_queue(request: Request, name: str) -> Response:
     """Pause a queue for all tenants: nothing of it starts, and what is queued is taken back. What runs goes on."""
@@ -110,7 +113,7 @@ async def pause_queue(request: Request, name: str) -> Response:
 @router.post(
     "/v1/queues/{name}:resume",
     response_class=Response,
-    responses={200: {"model": QueueSettings, "description": "It is not paused."}, **declare.answers(404)},
+    responses={200: {"model": QueueSettings, "description": "It is not paused."}, **declare.answers(403, 404)},
 )
 async def resume_queue(request: Request, name: str) -> Response:
     """Let a queue go on."""
@@ -121,7 +124,10 @@ async def resume_queue(request: Request, name: str) -> Response:
     "/v1/queues/{name}",
     response_class=Response,
     openapi_extra=declare.takes("QueueLimits"),
-    responses={200: {"model": QueueSettings, "description": "What is set now."}, **declare.answers(404, body=True)},
+    responses={
+        200: {"model": QueueSettings, "description": "What is set now."},
+        **declare.answers(403, 404, body=True),
+    },
 )
 async def limit_queue(request: Request, name: str) -> Response:
     """Limit how many tasks of a queue start a second, and how many are queued or running at once."""
@@ -137,9 +143,16 @@ async def _change(request: Request, name: str, changes: Mapping[str, Any]) -> Re
         raise not_found()
     parts = parts_of(request)
     async with parts.engine.connect() as connection:
+        await _require_operator(connection, tenant_of(request))
         valve, now = await queue_queries.queue_set(connection, name, changes)
     parts.wakeups.dispatcher.wake()
     return Response(to_json(_settings(valve, now)), media_type=view.JSON)
+
+
+async def _require_operator(connection: AsyncConnection, tenant: Tenant) -> None:
+    if not await queries.tenant_is(connection, tenant, OPERATOR):
+        detail = f"Queues are shared by all tenants; use a key of the tenant `{OPERATOR}` to pause or limit one."
+        raise Problem("operators_only", detail)
 
 
 def _settings(valve: Valve, now: datetime) -> dict[str, Any]:
