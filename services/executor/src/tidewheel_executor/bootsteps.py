@@ -42,8 +42,10 @@ class Retire(bootsteps.StartStopStep):
         intake = executor_of(worker.app).intake
         worker.companion.interrupted([*intake.cut_off, *(entry.hint for entry in intake.delivered())])
         queues = worker.app.amqp.queues.consume_from
-        intake.give_back_all([key for queue in queues for key in stream_keys(queue)])
-        worker.companion.stop()
+        try:
+            intake.give_back_all([key for queue in queues for key in stream_keys(queue)])
+        finally:
+            worker.companion.stop()
 
     def terminate(self, worker: Any) -> None:
         """Sign off, after a cold shutdown too."""
