@@ -1,8 +1,11 @@
-"""The errors that Tidewheel itself raises.
+"""The errors that Tidewheel itself raises. Those of one room only stand in it.
 
 TidewheelError
 ├── Misconfigured   a setting, key or schema is not as the process needs it: it ends with a sentence
-└── InvalidSchedule a recurrence that no clock can follow: the caller's fault
+├── InvalidSchedule a recurrence that no clock can follow: the caller's fault
+├── Unsealable      (crypto/sealed.py) a sealed value cannot be opened: a permanent error of that one task
+├── LoopFailed      (process/loop.py) a loop met a bug: its process ends and is started again
+└── CannotStart     (the CLI) a stack cannot be started as asked
 """
 
 
