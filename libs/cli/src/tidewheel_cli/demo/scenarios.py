@@ -8,6 +8,7 @@ from tidewheel_client import Client
 
 BATCH = 1_000
 FIRES = 3
+FAILURES = 2
 KEPT = 600.0
 """Seconds that the demo's tasks stay readable, but for the one that shows removal."""
 
@@ -77,7 +78,7 @@ async def _recurring(client: Client, tag: str) -> int:
 
 
 async def _flaky(client: Client, tag: str) -> int:
-    return await _one(client, tag, "demo.flaky", {"failures": 2}, backoff={"initial": 0.5})
+    return await _one(client, tag, "demo.flaky", {"failures": FAILURES}, backoff={"initial": 0.5})
 
 
 async def _failing(client: Client, tag: str) -> int:
@@ -115,7 +116,7 @@ def _fired(scenario: Scenario) -> bool:
 
 
 def _failed_twice(scenario: Scenario) -> bool:
-    return _complete(scenario) and all(task["failures"] == 2 for task in scenario.seen.values())  # noqa: PLR2004 - the title says two
+    return _complete(scenario) and all(task["failures"] == FAILURES for task in scenario.seen.values())
 
 
 def _dead(scenario: Scenario) -> bool:

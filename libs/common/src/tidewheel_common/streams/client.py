@@ -30,7 +30,7 @@ def refuses_writes(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and any(sign in str(error) for sign in _REFUSALS)
 
 
-class _Frank(Connection):
+class _NoticingConnection(Connection):
     """Says that a connection is lost when uvloop, to which a peer has just reset it, says RuntimeError."""
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
@@ -48,7 +48,7 @@ class _Frank(Connection):
             raise RedisConnectionError(str(error)) from error
 
 
-class _FrankOverTls(_Frank, SSLConnection):
+class _NoticingSslConnection(_NoticingConnection, SSLConnection):
     """The same, over TLS."""
 
 
@@ -75,5 +75,7 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float
         retry_on_error=[ReadOnlyError],
     )
     pool = redis.connection_pool
-    pool.connection_class = _FrankOverTls if issubclass(pool.connection_class, SSLConnection) else _Frank
+    pool.connection_class = (
+        _NoticingSslConnection if issubclass(pool.connection_class, SSLConnection) else _NoticingConnection
+    )
     return redis
