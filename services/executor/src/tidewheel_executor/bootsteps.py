@@ -10,6 +10,7 @@ from celery import bootsteps
 from celery.worker.components import Pool
 from celery.worker.consumer.connection import Connection
 
+from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.streams.keys import stream_keys
 from tidewheel_executor.deadline import Deadline
 from tidewheel_executor.executor import executor_of, handlers_of
@@ -24,6 +25,7 @@ class Retire(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
+        settle_memory()
         executor = executor_of(worker.app)
         executor.intake.node = worker.hostname
         worker.companion = Companion(executor, handlers=handlers_of(worker.app))

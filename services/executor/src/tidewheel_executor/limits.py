@@ -1,6 +1,6 @@
 """The soft time limit of `def` handlers: raised in the handler that overruns, and nowhere else."""
 
-import inspect
+import _signal
 import signal
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -8,9 +8,9 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-_installed = inspect.unwrap(signal.getsignal)
-"""The interpreter's own function: the wrapper in `signal` tries to make an enum of every handler, and takes a fifth of
-what a short task costs (measured with 40,000 no-op tasks)."""
+_installed: Callable[[int], object] = _signal.getsignal
+"""The interpreter's own function: the wrapper in `signal` tries to make an enum of every handler, and takes a tenth of
+what a short task costs (measured with 50,000 no-op tasks)."""
 
 _MOMENT = 0.001
 """Seconds until a signal comes again that came while none of the handler's own code was running."""

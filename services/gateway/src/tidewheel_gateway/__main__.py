@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.process.failpoints import arm
 from tidewheel_common.process.logs import configure_logs
+from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.process.service import EXIT_FAILED
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
 from tidewheel_common.process.tracing import start_tracing
@@ -71,6 +72,7 @@ def serve(settings: GatewaySettings) -> int:
             timeout_graceful_shutdown=int(settings.stop_grace),
         )
     )
+    settle_memory()
     server.run()
     return EXIT_FAILED if server.failed or not server.started else 0
 

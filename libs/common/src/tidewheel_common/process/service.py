@@ -33,6 +33,7 @@ from tidewheel_common.process.loop import Loop, LoopFailed, Transient, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.process.probes import serve_probes
 from tidewheel_common.process.settings import EXIT_SETTINGS, Settings
+from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.process.tracing import start_tracing
 
 try:
@@ -113,6 +114,7 @@ async def serve(process: Process[S], build: Build[S], *, transient: Transient) -
     process.health.hold("start", "The process is starting.")
     async with build(process) as loops:
         process.health.release("start")
+        settle_memory()
         await run_loops(
             loops,
             stop=process.stop,
