@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from tidewheel_common.core.task import Priority
-from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.hint import FIELD, Hint
 from tidewheel_common.streams.keys import GROUP, stream_key, stream_keys
 from tidewheel_executor.transport.entry import Entry, Unreadable
 from tidewheel_executor.transport.reading import Pull, Pulled, doorbell, read_pulled, read_rung
@@ -34,7 +34,7 @@ def hint(number: int, handler: str = "short", **more: Any) -> Hint:
 
 def add(redis: Redis, stream: str, *hints: Hint) -> None:
     for each in hints:
-        redis.xadd(stream, each.to_fields())  # type: ignore[arg-type]  # str keys are fine
+        redis.xadd(stream, {FIELD: each.to_text()})
 
 
 def pull(redis: Redis, queues: Sequence[str] = ("default",), **terms: Any) -> Pulled:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import CursorResult
@@ -32,16 +32,14 @@ class ReadyLine:
     """Whether it has rows that wait for an executor that serves their handler."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """How many tasks of a line may be queued."""
 
     line: Line
     room: int
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """A task that is marked as queued; `queued_at` names this very marking."""
 
     line: Line
@@ -50,8 +48,7 @@ class Queued:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(NamedTuple):
     """A task that was just marked as queued, with the hint that is to follow."""
 
     queued: Queued
@@ -118,26 +115,14 @@ async def tasks_dispatch(
     )
     queued: list[Dispatched] = []
     moved = {grant.line: 0 for grant in grants}
-    for row in rows:
-        line = Line(row.queue, Priority(row.priority))
+    lines = {(line.queue, int(line.priority)): line for line in moved}
+    for task_id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent in rows:
+        line = lines[queue, priority]
         moved[line] += 1
-        if row.queued_at is not None:
-            queued.append(_dispatched(line, row))
+        if queued_at is not None:
+            hint = Hint(task_id, attempt, handler, timeout, lost, traceparent)
+            queued.append(Dispatched(Queued(line, queued_at, task_id, attempt), hint))
     return Dispatch(queued=queued, parked=sum(moved.values()) - len(queued), moved=moved)
-
-
-def _dispatched(line: Line, row: Any) -> Dispatched:
-    return Dispatched(
-        Queued(line, row.queued_at, row.id, row.attempt),
-        Hint(
-            task_id=row.id,
-            attempt=row.attempt,
-            handler=row.handler,
-            timeout=row.timeout,
-            lost=row.lost,
-            traceparent=row.traceparent,
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True)

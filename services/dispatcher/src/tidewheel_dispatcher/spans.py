@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 from tidewheel_common.process.tracing import current_traceparent, span_from
 from tidewheel_common.streams.stream import Addressed
@@ -22,5 +21,5 @@ def _traced(task: Dispatched, spans: ExitStack) -> Addressed:
         queue = task.queued.line.queue
         attributes = {"tidewheel.task_id": str(hint.task_id), "tidewheel.queue": queue}
         spans.enter_context(span_from(hint.traceparent, "tidewheel.dispatch", **attributes))
-        hint = replace(hint, traceparent=current_traceparent() or hint.traceparent)
+        hint = hint._replace(traceparent=current_traceparent() or hint.traceparent)
     return Addressed(task.queued.line, hint)

@@ -1,6 +1,6 @@
 """The soft time limit of `def` handlers: raised in the handler that overruns, and nowhere else."""
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps
 import signal
 from collections.abc import Callable, Mapping
 from types import FrameType

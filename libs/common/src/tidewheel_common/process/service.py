@@ -30,10 +30,10 @@ from tidewheel_common.process.failpoints import arm
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.logs import configure_logs
 from tidewheel_common.process.loop import Loop, LoopFailed, Transient, run_loops
+from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.process.probes import serve_probes
 from tidewheel_common.process.settings import EXIT_SETTINGS, Settings
-from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.process.tracing import start_tracing
 
 try:

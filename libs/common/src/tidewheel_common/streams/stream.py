@@ -1,22 +1,26 @@
 """Task streams, from the side that writes them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, NamedTuple
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.client import Redis
-from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.hint import Hint, identity_of
 from tidewheel_common.streams.keys import GROUP, QUEUES, stream_key, stream_keys
+
+_PUSH = (files(__package__) / "push.lua").read_text(encoding="utf-8")
+_PUSH_SHA = sha1(_PUSH.encode(), usedforsecurity=False).hexdigest()
 
 _PAGE = 1000
 """Entries that are read in one round trip."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Line:
+class Line(NamedTuple):
     """One priority of one queue; each has a stream of its own. Lines sort by queue, high before low."""
 
     queue: str
@@ -28,8 +32,7 @@ class Line:
         return stream_key(self.queue, self.priority)
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(NamedTuple):
     """A hint and the line that it waits in."""
 
     line: Line
@@ -60,18 +63,29 @@ EMPTY = Depth(unread=0, in_flight=0, last_read=b"0-0", grouped=False)
 
 
 async def push(redis: Redis, entries: Sequence[Addressed]) -> None:
-    """Append hints to their streams, in one round trip.
+    """Append hints to their streams, in one round trip: one script for each queue, whose streams share a slot.
 
     Raises:
         RedisError: some may have been written; writing them again is harmless, the claim drops what is doubled.
     """
     if not entries:
         return
+    hints: dict[str, dict[str, list[str]]] = {}
+    for (queue, priority), hint in entries:
+        hints.setdefault(queue, {}).setdefault(stream_key(queue, priority), []).append(hint.to_text())
+    try:
+        await _append(redis, hints)
+    except NoScriptError:  # Redis has restarted, or is new
+        await redis.script_load(_PUSH)
+        await _append(redis, hints)
+
+
+async def _append(redis: Redis, hints: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
     pipeline = redis.pipeline(transaction=False)
-    pipeline.sadd(QUEUES, *sorted({entry.line.queue for entry in entries}))
-    for entry in entries:
-        # Never with MAXLEN: trimming drops entries that nobody has read (research: reliability, finding 8).
-        pipeline.xadd(entry.line.key, entry.hint.to_fields())  # type: ignore[arg-type]  # str keys are fine
+    pipeline.sadd(QUEUES, *sorted(hints))
+    for streams in hints.values():
+        arguments = [part for texts in streams.values() for part in (str(len(texts)), *texts)]
+        pipeline.evalsha(_PUSH_SHA, len(streams), *streams, *arguments)
     await pipeline.execute()
 
 
@@ -116,15 +130,9 @@ async def unread_hints(redis: Redis, line: Line, depth: Depth) -> set[tuple[byte
     page: Any = None
     while page is None or len(page) == _PAGE:
         page = await redis.xrange(line.key, min=b"(" + after, count=_PAGE)
-        found.update(_identities(page))
+        found.update(identity_of(fields) for _, fields in page)
         after = page[-1][0] if page else after
     return found
-
-
-def _identities(page: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[tuple[bytes, bytes]]:
-    for _, fields in page:
-        if b"i" in fields and b"a" in fields:
-            yield fields[b"i"], fields[b"a"]
 
 
 async def known_queues(redis: Redis) -> list[str]:

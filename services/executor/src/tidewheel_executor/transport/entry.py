@@ -1,13 +1,12 @@
 """A stream entry as the executor holds it: where it stands and the hint that it carries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidewheel_common.streams.hint import Hint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry that this worker has read and not acknowledged. `stream` and `id` together name it."""
 
     stream: str
@@ -15,8 +14,7 @@ class Entry:
     hint: Hint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """An entry that no dispatcher wrote."""
 
     stream: str

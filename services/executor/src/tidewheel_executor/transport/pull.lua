@@ -64,13 +64,10 @@ local function order_now()
 end
 
 local function share_of(fields)
-  local share = 1
-  for i = 1, #fields, 2 do
-    local name, value = fields[i], fields[i + 1]
-    if name == 'l' or (name == 't' and tonumber(value) > longest) then return 1 end
-    if name == 'h' then share = shares[value] or 1 end
-  end
-  return share
+  -- The words of a hint: id, attempt, lost, timeout, trace, handler.
+  local lost, timeout, handler = string.match(fields[2] or '', '^%x+ %d+ (%d+) (%S+) %S+ (.+)$')
+  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1 end
+  return shares[handler] or 1
 end
 
 local misses = 0

@@ -64,8 +64,7 @@ class TaskStreams:
             return 0
         arguments: list[Any] = [GROUP]
         for entry in entries:
-            fields = [part for pair in entry.hint.to_fields().items() for part in pair]
-            arguments += [entry.id, len(fields), *fields]
+            arguments += [entry.id, entry.hint.to_text()]
         given: int = self._give_back(keys=[entry.stream for entry in entries], args=arguments)
         return given
 
