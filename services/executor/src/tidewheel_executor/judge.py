@@ -1,8 +1,7 @@
 """What becomes of a task whose handler has ended, and who in Celery's world hears of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery.app.task import Context
 from celery.exceptions import Ignore, Reject, Retry
@@ -20,8 +19,7 @@ from tidewheel_executor.result import encode
 from tidewheel_executor.standing import pause_of, standing_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """A claimed task, ready to run."""
 
     claimed: Claimed
@@ -31,8 +29,7 @@ class Item:
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """How an attempt ended, and what becomes of its task."""
 
     claimed: Claimed
@@ -43,8 +40,8 @@ class Ended:
 
     def cancelled(self) -> "Ended":
         """Decide anew, now that somebody has asked for the task's cancellation."""
-        standing = replace(self.standing, cancel_requested=True)
-        return replace(self, standing=standing, transition=decide(standing, self.outcome, jitter=0.0))
+        standing = self.standing._replace(cancel_requested=True)
+        return self._replace(standing=standing, transition=decide(standing, self.outcome, jitter=0.0))
 
 
 class ResultTooLarge(Exception):

@@ -89,10 +89,18 @@ async def tasks_claim(
         "default_timeout": default_timeout,
         "grace": grace,
         "hard_limit": hard_limit,
-        "parent_bytes": PARENT_BYTES,
         "now": now,
     }
     return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()
+
+
+async def parents_results(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, dict[UUID, bytes | None]]:
+    """Read the sealed results of the parents of some tasks: for each task those that are complete, by their ids."""
+    rows = await connection.execute(STATEMENTS.clause("parents_results"), {"ids": ids, "most_bytes": PARENT_BYTES})
+    found: dict[UUID, dict[UUID, bytes | None]] = {}
+    for task_id, parent_id, result in rows:
+        found.setdefault(task_id, {})[parent_id] = result
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

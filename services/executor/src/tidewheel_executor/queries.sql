@@ -1,8 +1,7 @@
 -- name: tasks_claim :many
 -- transition: queued -> running
 -- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
--- lease until everything before it in the batch, and itself, has had its time. With a task that depends on others come the
--- results of those that are complete, up to a size in all.
+-- lease until everything before it in the batch, and itself, has had its time.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), held AS MATERIALIZED (
@@ -35,26 +34,18 @@ WHERE t.id = l.id AND t.state = 'queued'
 RETURNING
     t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
     t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,
-    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
-        SELECT found.id
-        FROM (
-            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
-            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
-            WHERE d.task_id = t.id AND d.outcome = 'complete'
-        ) AS found
-        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
-        ORDER BY found.id
-    ) END AS parent_ids,
-    CASE WHEN t.on_parent_failure IS NOT NULL THEN ARRAY(
-        SELECT found.result
-        FROM (
-            SELECT p.id, p.result, sum(coalesce(octet_length(p.result), 0)) OVER (ORDER BY p.id) AS bytes
-            FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
-            WHERE d.task_id = t.id AND d.outcome = 'complete'
-        ) AS found
-        WHERE found.bytes <= CAST(:parent_bytes AS bigint)
-        ORDER BY found.id
-    ) END AS parent_results;
+    t.on_parent_failure IS NOT NULL AS linked;
+
+-- name: parents_results :many
+-- Read the results of the parents of some tasks, as far as these are complete: for each task up to a size in all.
+SELECT task_id, parent_id, result
+FROM (
+    SELECT d.task_id, d.parent_id, p.result,
+        sum(coalesce(octet_length(p.result), 0)) OVER (PARTITION BY d.task_id ORDER BY d.parent_id) AS bytes
+    FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
+    WHERE d.task_id = ANY (CAST(:ids AS uuid[])) AND d.outcome = 'complete'
+) AS found
+WHERE bytes <= CAST(:most_bytes AS bigint);
 
 -- name: tasks_finish :many
 -- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled

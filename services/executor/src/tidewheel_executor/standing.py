@@ -11,6 +11,8 @@ LONGEST_WAIT = 10 * 365 * 86_400.0
 """Seconds; whoever asks for a longer wait gets this one."""
 
 
+_DELIVERIES = {delivery.value: delivery for delivery in Delivery}
+
 LONGEST_INTERRUPTION = 60.0
 """Seconds that a task waits at most which is interrupted again and again."""
 
@@ -39,7 +41,7 @@ def standing_of(task: Any, max_attempts: int, *, cancel_requested: bool = False)
     return Standing(
         failures=task.failures,
         lost=task.lost,
-        delivery=Delivery(task.delivery),
+        delivery=_DELIVERIES[task.delivery],
         retry=policy(task.backoff, max_attempts),
         cancel_requested=cancel_requested,
     )

@@ -1,7 +1,6 @@
 """Retry or die: what becomes of a running task, from how its attempt ended."""
 
-from dataclasses import dataclass, field
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from tidewheel_common.core.backoff import backoff
 from tidewheel_common.core.lifecycle import State
@@ -9,19 +8,17 @@ from tidewheel_common.core.outcome import Cancelled, Completed, Failed, Interrup
 from tidewheel_common.core.task import POISON_LIMIT, Delivery, Reason, Retry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """What a decision needs to know of a running task."""
 
     failures: int
     lost: int
     delivery: Delivery = Delivery.AT_LEAST_ONCE
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry = Retry()
     cancel_requested: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
+class Transition(NamedTuple):
     """Where a running task goes. `wait` is in seconds from now, and only set for `waiting`."""
 
     state: State

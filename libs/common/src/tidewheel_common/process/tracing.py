@@ -4,8 +4,8 @@ A task carries its trace as a W3C `traceparent` through PostgreSQL and Redis; `s
 end. Without an endpoint a stored trace is still passed on, and its ids still stand in the logs.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 _W3C = TraceContextTextMapPropagator()
+
+_SILENT = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
 class Tracing:
@@ -66,8 +68,7 @@ def current_traceparent() -> str | None:
     return f"00-{now.trace_id:032x}-{now.span_id:016x}-{int(now.trace_flags):02x}"
 
 
-@contextmanager
-def span_from(traceparent: str | None, name: str, **attributes: AttributeValue) -> Iterator[Span]:
+def span_from(traceparent: str | None, name: str, **attributes: AttributeValue) -> AbstractContextManager[Span]:
     """Run the block in a span that continues a stored trace.
 
     An error in the block marks the span with the error's type alone: the text of an error is the tenant's data.
@@ -77,10 +78,15 @@ def span_from(traceparent: str | None, name: str, **attributes: AttributeValue) 
         name: The span's name.
         attributes: The span's attributes.
     """
-    if (provider := _exporting()) is None:
-        with _carried(traceparent) as span:
-            yield span
-        return
+    if (provider := _exporting()) is not None:
+        return _exported(provider, traceparent, name, attributes)
+    return nullcontext(trace.get_current_span()) if traceparent is None else _carried(traceparent)
+
+
+@contextmanager
+def _exported(
+    provider: TracerProvider, traceparent: str | None, name: str, attributes: Mapping[str, AttributeValue]
+) -> Iterator[Span]:
     with _tracer(provider).start_as_current_span(
         name,
         context=None if traceparent is None else _W3C.extract({"traceparent": traceparent}),
@@ -97,10 +103,7 @@ def span_from(traceparent: str | None, name: str, **attributes: AttributeValue) 
 
 
 @contextmanager
-def _carried(traceparent: str | None) -> Iterator[Span]:
-    if traceparent is None:
-        yield trace.get_current_span()
-        return
+def _carried(traceparent: str) -> Iterator[Span]:
     token = context.attach(_W3C.extract({"traceparent": traceparent}))
     try:
         yield trace.get_current_span()
@@ -110,7 +113,7 @@ def _carried(traceparent: str | None) -> Iterator[Span]:
 
 def _exporting() -> TracerProvider | None:
     provider = trace.get_tracer_provider()
-    return None if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider) else provider
+    return None if type(provider) in _SILENT else provider
 
 
 @lru_cache(maxsize=4)
