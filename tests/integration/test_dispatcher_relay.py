@@ -13,6 +13,7 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.keys import GROUP, QUEUES
 from tidewheel_dispatcher.grants import ROOM_PAUSE
+from tidewheel_dispatcher.queries import BEGINNING
 from tidewheel_dispatcher.window import FIRST
 
 
@@ -170,6 +171,7 @@ async def test_the_statements_of_a_tick_use_the_index_of_ready_tasks(rig: Rig) -
         queues=["default"],
         priorities=[1],
         rooms=[100],
+        afters=[BEGINNING],
         served_queues=["default"],
         served_handlers=["demo.echo"],
         budget=1000,
@@ -181,6 +183,8 @@ async def test_the_statements_of_a_tick_use_the_index_of_ready_tasks(rig: Rig) -
     lines = await rig.plan("lines_ready", now=None)
     assert lines.count("using tasks_ready") == 4
     assert "Seq Scan on tasks" not in lines
+    due = await rig.plan("lines_due", queues=["default"], priorities=[1], afters=[BEGINNING], now=None)
+    assert "using tasks_ready" in due
     unpark = await rig.plan("tasks_unpark", queue="default", priority=1, handlers=["demo.echo"], most=1000, now=None)
     assert "using tasks_ready" in unpark
 

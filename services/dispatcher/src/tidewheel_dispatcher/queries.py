@@ -33,10 +33,11 @@ class ReadyLine:
 
 
 class Grant(NamedTuple):
-    """How many tasks of a line may be queued."""
+    """How many tasks of a line may be queued, of those that were ready at an instant or later."""
 
     line: Line
     room: int
+    after: datetime = BEGINNING
 
 
 class Queued(NamedTuple):
@@ -57,11 +58,15 @@ class Dispatched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What one dispatch did: the tasks that are queued now, and for each line how many rows it took or parked."""
+    """What one dispatch did: the tasks that are queued now, and for each line how many rows it took or parked.
+
+    `reached` has for each line the latest instant at which one of these rows was ready.
+    """
 
     queued: list[Dispatched]
     parked: int
     moved: dict[Line, int]
+    reached: dict[Line, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,20 @@ async def lines_ready(connection: AsyncConnection, *, now: datetime | None = Non
     """List every line that has ready rows."""
     rows = await connection.execute(_STATEMENTS.clause("lines_ready"), {"now": now})
     return [ReadyLine(Line(row.queue, Priority(row.priority)), row.due_for, row.parked) for row in rows]
+
+
+async def lines_due(
+    connection: AsyncConnection, afters: Mapping[Line, datetime], *, now: datetime | None = None
+) -> list[ReadyLine]:
+    """List those of some lines that have due rows, each from an instant on."""
+    parameters = {
+        "queues": [line.queue for line in afters],
+        "priorities": [int(line.priority) for line in afters],
+        "afters": list(afters.values()),
+        "now": now,
+    }
+    rows = await connection.execute(_STATEMENTS.clause("lines_due"), parameters)
+    return [ReadyLine(Line(queue, Priority(priority)), due_for, parked=False) for queue, priority, due_for in rows]
 
 
 async def tasks_dispatch(
@@ -105,6 +124,7 @@ async def tasks_dispatch(
             "queues": [grant.line.queue for grant in grants],
             "priorities": [int(grant.line.priority) for grant in grants],
             "rooms": [grant.room for grant in grants],
+            "afters": [grant.after for grant in grants],
             "served_queues": [queue for queue, _ in served],
             "served_handlers": [handler for _, handler in served],
             "budget": budget,
@@ -116,13 +136,15 @@ async def tasks_dispatch(
     queued: list[Dispatched] = []
     moved = {grant.line: 0 for grant in grants}
     lines = {(line.queue, int(line.priority)): line for line in moved}
-    for task_id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent in rows:
+    reached: dict[Line, datetime] = {}
+    for task_id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent, was_ready_at in rows:
         line = lines[queue, priority]
         moved[line] += 1
+        reached[line] = was_ready_at  # a line's rows come in this order
         if queued_at is not None:
             hint = Hint(task_id, attempt, handler, timeout, lost, traceparent)
             queued.append(Dispatched(Queued(line, queued_at, task_id, attempt), hint))
-    return Dispatch(queued=queued, parked=sum(moved.values()) - len(queued), moved=moved)
+    return Dispatch(queued=queued, parked=sum(moved.values()) - len(queued), moved=moved, reached=reached)
 
 
 @dataclass(frozen=True, slots=True)

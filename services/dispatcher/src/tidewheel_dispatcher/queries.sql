@@ -34,12 +34,33 @@ SELECT lines.queue,
        ) AS due_for,
        -- Not EXISTS: its plan may be to read the whole table in search of what is not there.
        coalesce((
-        SELECT tasks.ready_at > clock.now FROM tasks
-         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority AND tasks.ready_at IS NOT NULL
-         ORDER BY tasks.ready_at DESC
+        SELECT true FROM tasks
+         WHERE tasks.queue = lines.queue AND tasks.priority = lines.priority
+           AND tasks.ready_at > (SELECT now FROM clock)
+         ORDER BY tasks.ready_at
          LIMIT 1
        ), false) AS parked
   FROM lines, clock;
+
+-- name: lines_due :many
+-- Tell of some lines for how many seconds their oldest row has been due, each from an instant on. What was dispatched
+-- before that instant leaves entries in the index until vacuum has removed them; this looks at none of them.
+WITH clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT line.queue,
+       line.priority,
+       CAST(extract(epoch FROM clock.now - oldest.ready_at) AS double precision) AS due_for
+  FROM clock,
+       unnest(CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:afters AS timestamptz[]))
+           AS line (queue, priority, after)
+ CROSS JOIN LATERAL (
+    SELECT tasks.ready_at FROM tasks
+     WHERE tasks.queue = line.queue AND tasks.priority = line.priority
+       AND tasks.ready_at >= line.after AND tasks.ready_at <= (SELECT now FROM clock)
+     ORDER BY tasks.ready_at
+     LIMIT 1
+ ) AS oldest;
 
 -- name: tasks_dispatch :many
 -- transition: ready -> queued
@@ -56,13 +77,15 @@ served AS (
 ),
 chosen AS MATERIALIZED (
     SELECT due.id, due.ready_at, line.queue, due.handler, due.tenant_id, due.concurrency_key, due.concurrency_limit
-      FROM unnest(CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:rooms AS integer[]))
-           AS line (queue, priority, room)
+      FROM unnest(
+               CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:rooms AS integer[]),
+               CAST(:afters AS timestamptz[])
+           ) AS line (queue, priority, room, after)
      CROSS JOIN LATERAL (
         SELECT tasks.id, tasks.ready_at, tasks.handler, tasks.tenant_id, tasks.concurrency_key, tasks.concurrency_limit
           FROM tasks
          WHERE tasks.queue = line.queue AND tasks.priority = line.priority
-           AND tasks.ready_at <= (SELECT now FROM clock)
+           AND tasks.ready_at >= line.after AND tasks.ready_at <= (SELECT now FROM clock)
            AND (tasks.concurrency_key IS NULL OR CAST(:keyed AS boolean))
          ORDER BY tasks.ready_at, tasks.id
          LIMIT line.room
@@ -109,7 +132,7 @@ moved AS (
     RETURNING tasks.id, tasks.queue, tasks.priority, tasks.queued_at, tasks.attempt, tasks.handler, tasks.timeout,
               tasks.lost, tasks.traceparent, sorted.ready_at AS was_ready_at
 )
-SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent
+SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, traceparent, was_ready_at
   FROM moved
  ORDER BY priority, was_ready_at, id;
 

@@ -18,6 +18,7 @@ from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, 
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.grants import crowded, next_tick, share, urgent_first
 from tidewheel_dispatcher.limits import mark_within_limits
+from tidewheel_dispatcher.lookout import Lookout
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.queries import Dispatch, Dispatched
 from tidewheel_dispatcher.served import Roster
@@ -68,10 +69,14 @@ class Relay:
         self._budget = budget
         self._clock = clock
         self._windows: dict[str, Window] = {}
+        self._lookout = Lookout(clock=clock)
         self._refused = False
 
     async def tick(self) -> float | None:
         """Move one batch."""
+        return self._lookout.within(await self._move())
+
+    async def _move(self) -> float | None:
         await self._roster.refresh()
         due, limited, keyed = await self._due()
         if not due:
@@ -101,7 +106,7 @@ class Relay:
         And whether there are tasks with a concurrency key.
         """
         async with self._engine.connect() as connection:
-            ready = await queries.lines_ready(connection)
+            ready = await self._lookout.look(connection)
             valves, now = await queries.queues_valves(connection)
             keyed = await queries.keyed_ready(connection)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
@@ -127,9 +132,9 @@ class Relay:
             self._metrics.window.labels(queue=queue).set(window.size)
 
     async def _mark(self, connection: AsyncConnection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
-        grants = share(rooms, self._budget)
+        grants = [each._replace(after=self._lookout.after(each.line)) for each in share(rooms, self._budget)]
         if not grants:
-            return Dispatch(queued=[], parked=0, moved={})
+            return Dispatch(queued=[], parked=0, moved={}, reached={})
         served = self._roster.served
         queues = sorted({grant.line.queue for grant in grants})
         dispatch = await queries.tasks_dispatch(
@@ -140,6 +145,7 @@ class Relay:
             park=PARK,
             keyed=keyed,
         )
+        self._lookout.dispatched(dispatch.reached)
         self._metrics.parked.inc(dispatch.parked)
         return dispatch
 

@@ -1,0 +1,65 @@
+"""Looks which lines have something due, without walking again and again over what was dispatched long ago.
+
+A row that is dispatched leaves its entry in the index behind until vacuum may remove it, which it may not while any old
+transaction is open; then each look from the line's beginning takes longer than the one before. So a line is looked at
+from where the last dispatch has got to. What stands before that place (a row that was committed late, one that another
+dispatcher held, one that waited for a slot of its key) is found by the next whole look, which comes the more rarely
+the longer it takes.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.streams.stream import Line
+from tidewheel_dispatcher import queries
+from tidewheel_dispatcher.queries import BEGINNING, ReadyLine
+
+SHARE = 0.05
+"""How much of the time whole looks may take."""
+
+LATE = timedelta(seconds=0.25)
+"""How long after its instant a row may be committed and still be found at once."""
+
+
+class Lookout:
+    """Remembers how far each line has been dispatched.
+
+    Args:
+        clock: seconds that never jump.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._whole_at = clock()
+        self._whole = True
+        self._reached: dict[Line, datetime] = {}
+
+    async def look(self, connection: AsyncConnection) -> list[ReadyLine]:
+        """List the lines that have something due; sometimes also those that have something parked."""
+        begun = self._clock()
+        self._whole = begun >= self._whole_at
+        if not self._whole:
+            return await queries.lines_due(connection, self._reached) if self._reached else []
+        ready = await queries.lines_ready(connection)
+        ended = self._clock()
+        self._whole_at = ended + (ended - begun) / SHARE
+        self._reached = {each.line: BEGINNING for each in ready if each.due_for is not None}
+        return ready
+
+    def within(self, pause: float | None) -> float | None:
+        """Return a pause (seconds) that ends in time for the next whole look, when the last one was not whole."""
+        if self._whole:
+            return pause
+        left = max(0.0, self._whole_at - self._clock())
+        return left if pause is None else min(pause, left)
+
+    def after(self, line: Line) -> datetime:
+        """Return the instant from which on a line is to be dispatched."""
+        return self._reached.get(line, BEGINNING)
+
+    def dispatched(self, reached: Mapping[Line, datetime]) -> None:
+        """Remember how far lines were dispatched."""
+        self._reached |= {line: instant - LATE for line, instant in reached.items()}

@@ -1,0 +1,75 @@
+"""What the dispatcher looks at between two whole looks, and that nothing stays unseen for good."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.integration.dispatcher_rig import Rig, ago, opened_rig
+
+from tidewheel_common.core.task import Priority
+from tidewheel_common.streams.stream import Line
+from tidewheel_dispatcher.lookout import Lookout
+from tidewheel_dispatcher.queries import clock_ago
+
+LINE = Line("default", Priority.MEDIUM)
+
+
+@pytest.fixture
+async def rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
+    async with opened_rig(database_url, redis_url) as opened:
+        yield opened
+
+
+class Looking:
+    """A lookout whose clock stands still but while it takes its first look, which takes a second."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.now = 0.0
+        self._ticking = 2
+        self._engine = engine
+        self.lookout = Lookout(clock=self._clock)
+
+    def _clock(self) -> float:
+        self._ticking -= 1
+        self.now += self._ticking == -1
+        return self.now
+
+    async def look(self) -> list[Line]:
+        async with self._engine.connect() as connection:
+            return [each.line for each in await self.lookout.look(connection)]
+
+    async def dispatched(self) -> None:
+        async with self._engine.connect() as connection:
+            self.lookout.dispatched({LINE: await clock_ago(connection, seconds=0)})
+
+
+async def test_what_is_behind_the_last_dispatch_is_found_by_the_next_whole_look(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    await rig.tasks(1, queue="other")
+    await rig.tasks(1)
+    assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
+    await looking.dispatched()
+    assert await looking.look() == [Line("other", Priority.MEDIUM)]
+    assert looking.lookout.within(None) == pytest.approx(20)
+    assert looking.lookout.within(0.5) == pytest.approx(0.5)
+    looking.now += 20
+    assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
+
+
+async def test_what_comes_after_the_last_dispatch_is_found_at_once(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    await rig.tasks(1)
+    assert await looking.look() == [LINE]
+    await looking.dispatched()
+    assert await looking.look() == []
+    await rig.tasks(1, ready_at=ago(0))
+    assert await looking.look() == [LINE]
+
+
+async def test_a_line_that_is_new_is_found_by_the_next_whole_look(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    assert await looking.look() == []
+    await rig.tasks(1)
+    assert await looking.look() == []
+    looking.now += 20
+    assert await looking.look() == [LINE]
