@@ -10,7 +10,7 @@ from tidewheel_common.process.service import Process, run_service
 from tidewheel_common.process.settings import load_settings
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import open_redis
-from tidewheel_common.streams.keys import WAKE_DISPATCHER
+from tidewheel_common.streams.keys import VALVES, WAKE_DISPATCHER
 from tidewheel_common.streams.wake import LISTEN_PAUSE, Listener
 from tidewheel_common.weather import store_is_away
 from tidewheel_dispatcher.metrics import DispatcherMetrics
@@ -44,9 +44,10 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         opened.push_async_callback(redis.aclose)
         wake, suspect, paused = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        def hear(_: str) -> None:
+        def hear(words: str) -> None:
             wake.set()
-            paused.set()
+            if VALVES in words:
+                paused.set()
 
         listener = Listener(redis, {WAKE_DISPATCHER: hear})
         opened.push_async_callback(listener.close)

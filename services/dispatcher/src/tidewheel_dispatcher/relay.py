@@ -107,6 +107,8 @@ class Relay:
         """
         async with self._engine.connect() as connection:
             ready = await self._lookout.look(connection)
+            if not ready:
+                return [], set(), False
             valves, now = await queries.queues_valves(connection)
             keyed = await queries.keyed_ready(connection)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}

@@ -23,6 +23,9 @@ WAKE_SCHEDULER = "tidewheel:wake:scheduler"
 WAKE_REAPER = "tidewheel:wake:reaper"
 WAKE_FINAL = "tidewheel:wake:final"
 
+VALVES = "valves"
+"""The word in a dispatcher's wake-up that says that what keeps a queue back was set anew."""
+
 
 def stream_key(queue: str, priority: Priority) -> str:
     """Return the key of one queue's stream of one priority."""

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.core.valve import Valve
+from tidewheel_common.streams.keys import VALVES
 from tidewheel_gateway import declare, queries, queue_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
@@ -145,7 +146,7 @@ async def _change(request: Request, name: str, changes: Mapping[str, Any]) -> Re
     async with parts.engine.connect() as connection:
         await _require_operator(connection, tenant_of(request))
         valve, now = await queue_queries.queue_set(connection, name, changes)
-    parts.wakeups.dispatcher.wake()
+    parts.wakeups.dispatcher.wake(VALVES)
     return Response(to_json(_settings(valve, now)), media_type=view.JSON)
 
 
