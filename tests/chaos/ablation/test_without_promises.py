@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import HashAlgorithm
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -109,12 +107,22 @@ class _WithoutIdentity:
 class _OneKeyForAll:
     """A derivation that does not know what its key is for."""
 
-    def __init__(self, *, algorithm: HashAlgorithm, length: int, info: bytes) -> None:
-        del info
-        self._derivation = HKDFExpand(algorithm=algorithm, length=length, info=b"")
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
-    def derive(self, key: bytes) -> bytes:
-        return self._derivation.derive(key)
+    @classmethod
+    def new(cls, key: bytes, *, digestmod: str) -> Self:
+        del digestmod
+        return cls(key)
+
+    def copy(self) -> Self:
+        return self
+
+    def update(self, info: bytes) -> None:
+        del info
+
+    def digest(self) -> bytes:
+        return self._key
 
 
 def test_a_value_is_bound_to_its_task_by_its_key_and_by_its_identity(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +130,9 @@ def test_a_value_is_bound_to_its_task_by_its_key_and_by_its_identity(monkeypatch
     assert not _opens_elsewhere()
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "HKDFExpand", _OneKeyForAll)
+        patch.setattr(sealing, "hmac", _OneKeyForAll)
         assert not _opens_elsewhere(), "the identity alone holds"
     monkeypatch.setattr(sealing, "AESGCM", _WithoutIdentity)
     assert not _opens_elsewhere(), "the key alone holds"
-    monkeypatch.setattr(sealing, "HKDFExpand", _OneKeyForAll)
+    monkeypatch.setattr(sealing, "hmac", _OneKeyForAll)
     assert _opens_elsewhere(), "the check would notice"
