@@ -21,22 +21,24 @@ async def rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
 
 
 class Looking:
-    """A lookout whose clock stands still but while it takes its first look, which takes a second."""
+    """A lookout whose clock stands still but while a look lasts, as long as the test says."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.now = 0.0
-        self._ticking = 2
+        self._steps: list[float] = []
         self._engine = engine
         self.lookout = Lookout(clock=self._clock)
 
     def _clock(self) -> float:
-        self._ticking -= 1
-        self.now += self._ticking == -1
+        self.now += self._steps.pop() if self._steps else 0.0
         return self.now
 
-    async def look(self) -> list[Line]:
+    async def look(self, *, lasts: float = 0.0) -> list[Line]:
+        self._steps = [lasts, 0.0]
         async with self._engine.connect() as connection:
-            return [each.line for each in await self.lookout.look(connection)]
+            found = [each.line for each in await self.lookout.look(connection)]
+        self._steps.clear()
+        return found
 
     async def dispatched(self) -> None:
         async with self._engine.connect() as connection:
@@ -47,7 +49,7 @@ async def test_what_is_behind_the_last_dispatch_is_found_by_the_next_whole_look(
     looking = Looking(rig.engine)
     await rig.tasks(1, queue="other")
     await rig.tasks(1)
-    assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
+    assert await looking.look(lasts=1) == [LINE, Line("other", Priority.MEDIUM)]
     await looking.dispatched()
     assert await looking.look() == [Line("other", Priority.MEDIUM)]
     assert looking.lookout.within(None) == pytest.approx(20)
@@ -59,16 +61,27 @@ async def test_what_is_behind_the_last_dispatch_is_found_by_the_next_whole_look(
 async def test_what_comes_after_the_last_dispatch_is_found_at_once(rig: Rig) -> None:
     looking = Looking(rig.engine)
     await rig.tasks(1)
-    assert await looking.look() == [LINE]
+    assert await looking.look(lasts=1) == [LINE]
     await looking.dispatched()
     assert await looking.look() == []
     await rig.tasks(1, ready_at=ago(0))
     assert await looking.look() == [LINE]
 
 
+async def test_a_line_that_was_empty_for_a_moment_is_found_at_once(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    (task_id,) = await rig.tasks(1)
+    await looking.look()
+    await looking.dispatched()
+    await rig.set(task_id, state="queued", ready_at=None, queued_at=ago(0))
+    assert await looking.look(lasts=0.1) == []
+    await rig.tasks(1, ready_at=ago(0))
+    assert await looking.look() == [LINE]
+
+
 async def test_a_line_that_is_new_is_found_by_the_next_whole_look(rig: Rig) -> None:
     looking = Looking(rig.engine)
-    assert await looking.look() == []
+    assert await looking.look(lasts=1) == []
     await rig.tasks(1)
     assert await looking.look() == []
     looking.now += 20

@@ -24,6 +24,10 @@ LATE = timedelta(seconds=0.25)
 """How long after its instant a row may be committed and still be found at once."""
 
 
+FORGET = 10.0
+"""Seconds after which a line from which nothing was dispatched is left to the whole looks."""
+
+
 class Lookout:
     """Remembers how far each line has been dispatched.
 
@@ -36,6 +40,7 @@ class Lookout:
         self._whole_at = clock()
         self._whole = True
         self._reached: dict[Line, datetime] = {}
+        self._dispatched_at: dict[Line, float] = {}
 
     async def look(self, connection: AsyncConnection) -> list[ReadyLine]:
         """List the lines that have something due; sometimes also those that have something parked."""
@@ -46,7 +51,8 @@ class Lookout:
         ready = await queries.lines_ready(connection)
         ended = self._clock()
         self._whole_at = ended + (ended - begun) / SHARE
-        self._reached = {each.line: BEGINNING for each in ready if each.due_for is not None}
+        self._forget(ended - FORGET)
+        self._reached |= {each.line: BEGINNING for each in ready if each.due_for is not None}
         return ready
 
     def within(self, pause: float | None) -> float | None:
@@ -63,3 +69,8 @@ class Lookout:
     def dispatched(self, reached: Mapping[Line, datetime]) -> None:
         """Remember how far lines were dispatched."""
         self._reached |= {line: instant - LATE for line, instant in reached.items()}
+        self._dispatched_at |= dict.fromkeys(reached, self._clock())
+
+    def _forget(self, before: float) -> None:
+        self._dispatched_at = {line: at for line, at in self._dispatched_at.items() if at >= before}
+        self._reached = {line: instant for line, instant in self._reached.items() if line in self._dispatched_at}
