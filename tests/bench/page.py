@@ -15,7 +15,7 @@ from tests.bench.rig import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 
-_PLACE = re.compile(r"(<!-- bench: (?P<name>[a-z]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- bench: (?P<name>[a-z]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 
 def written(page: str, results: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def written(page: str, results: Mapping[str, Any]) -> str:
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
-        return f"{found[1]}\n{parts[name]}\n{found[3]}" if name in parts else found[0]
+        return f"{found[1]}\n{parts[name]}\n\n{found['end']}" if name in parts else found[0]
 
     return _PLACE.sub(fill, page)
 

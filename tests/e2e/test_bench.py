@@ -5,9 +5,11 @@ import math
 import subprocess
 from pathlib import Path
 
+import pytest
 from tests.bench.scenarios import SCENARIOS
 
 
+@pytest.mark.timeout(300)
 def test_the_bench_measures_everything_it_names(
     server_binaries: tuple[Path, Path], repository: Path, tmp_path: Path
 ) -> None:
@@ -19,7 +21,7 @@ def test_the_bench_measures_everything_it_names(
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

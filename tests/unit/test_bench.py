@@ -63,9 +63,12 @@ def test_the_page_has_a_place_for_each_scenario_and_no_other() -> None:
 
 
 def test_a_page_keeps_the_figures_of_what_was_not_measured_again() -> None:
-    page = "<!-- bench: idle -->\nold\n<!-- end -->\n<!-- bench: counts -->\nold\n<!-- end -->\n"
+    page = "<!-- bench: idle -->\nold\n<!-- end -->\ntext\n<!-- bench: counts -->\n<!-- end -->\nmore\n"
+    results = {"scenarios": {}, "machine": {}, "warnings": []}
 
-    filled = written(page, {"scenarios": {}, "machine": {}, "warnings": []})
+    once = written(page, results)
 
-    assert filled.startswith("<!-- bench: idle -->\nold\n<!-- end -->\n")
-    assert "| scenario | accepted | lost |" in filled
+    assert once.startswith("<!-- bench: idle -->\nold\n<!-- end -->\ntext\n")
+    assert "| scenario | accepted | lost |" in once
+    assert once.endswith("<!-- end -->\nmore\n")
+    assert written(once, results) == once
