@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from tests.bench.machine import facts, warning
+from tests.bench.machine import NotDurable, facts, warning
 from tests.bench.offer import drive
 from tests.bench.rig import Rig, open_rig
 from tests.bench.scale import FULL, QUICK, Scale
@@ -103,7 +103,10 @@ def main() -> None:
     arguments = _arguments()
     names = _names(arguments.only)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    results = uvloop.run(measure(names, _scale(arguments), arguments.out))
+    try:
+        results = uvloop.run(measure(names, _scale(arguments), arguments.out))
+    except NotDurable as reason:
+        sys.exit(str(reason))
     in_terminal(results)
     exact = all(
         not (count["lost"] or count["duplicated"] or count["strangers"])

@@ -83,7 +83,7 @@ def hops(scenarios: Mapping[str, Any]) -> tuple[Row, list[Row]]:
 
 COST_HEADER = (
     *("scenario", "CPU per 1,000 tasks", "WAL per task", "writing transactions per 1,000"),
-    *("Redis commands per 1,000", "load generator's share of the CPU time", "machine busy"),
+    *("Redis commands per 1,000", "load generator's share of this CPU time", "all of it, of the machine's"),
 )
 COUNT_HEADER = ("scenario", "accepted", "lost", "duplicated", "run and never accepted", "requests refused")
 BAR_HEADER = ("scenario", "figure", "bar", "measured", "")

@@ -64,7 +64,7 @@ def test_the_page_has_a_place_for_each_scenario_and_no_other() -> None:
 
 def test_a_page_keeps_the_figures_of_what_was_not_measured_again() -> None:
     page = "<!-- bench: idle -->\nold\n<!-- end -->\ntext\n<!-- bench: counts -->\n<!-- end -->\nmore\n"
-    results = {"scenarios": {}, "machine": {}, "warnings": []}
+    results: dict[str, object] = {"scenarios": {}, "machine": {}, "warnings": []}
 
     once = written(page, results)
 

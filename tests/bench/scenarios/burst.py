@@ -27,6 +27,10 @@ async def measure(rig: Rig) -> Report:
             Bar(figure=f"{way}: last accepted to last complete", most=_ALL_COMPLETE),
         ]
         report.add(found.count, found.refused)
+        if found.cost is not None:
+            report.figures.append(
+                Figure(f"{way}: load generator's share of the CPU time", "%", [100 * found.cost.generator])
+            )
     return report
 
 
