@@ -91,20 +91,24 @@ BAR_HEADER = ("scenario", "figure", "bar", "measured", "")
 
 def in_terminal(results: Mapping[str, Any]) -> None:
     """Print everything."""
-    console = Console(width=_WIDTH)
+    console = Console(width=_WIDTH, highlight=False)
     scenarios = results["scenarios"]
-    console.print(_table(("where", ""), results["machine"].items()))
+
+    def say(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        console.print(f"\n[bold]{title}[/bold]", _table(header, rows), sep="\n")
+
+    say("Where", ("", ""), results["machine"].items())
     for name, scenario in scenarios.items():
         title = f"{name}: {scenario['title']} ({scenario['seconds']:.0f} s)"
-        console.print(_table(("figure", "median", "range"), figures(scenario), title=title))
+        say(title, ("figure", "median", "range"), figures(scenario))
     if _with_cost(scenarios):
-        console.print(_table(COST_HEADER, costs(scenarios), title="What it cost"))
         header, rows = hops(scenarios)
-        console.print(_table((header[0], *header[2:]), ((row[0], *row[2:]) for row in rows), title="µs CPU per task"))
-    console.print(_table(COUNT_HEADER, counts(scenarios), title="Every id was counted"))
-    console.print(_table(BAR_HEADER, bars(scenarios), title="Bars"))
+        say("What it cost", COST_HEADER, costs(scenarios))
+        say("Microseconds of CPU per task", (header[0], *header[2:]), ((row[0], *row[2:]) for row in rows))
+    say("Every id was counted", COUNT_HEADER, counts(scenarios))
+    say("Bars", BAR_HEADER, bars(scenarios))
     for warning in results["warnings"]:
-        console.print(warning)
+        console.print(warning, style="bold")
 
 
 def as_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -113,8 +117,8 @@ def as_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="dim", padding=(0, 2, 0, 0))
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for place, column in enumerate(header):
         table.add_column(column, justify="left" if place == 0 else "right")
     for row in rows:
