@@ -12,7 +12,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo test check format bench chaos clean
+.PHONY: help sync up demo test check format bench load chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ format: $(SYNCED) ## mend what the linter and the formatter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(SYNCED) ## measure a stack on this machine; ARGS="--seconds 10"
+bench: $(SYNCED) ## measure a stack on this machine; ARGS="--only burst,idle", --quick, --ten-million
 	@exec $(BIN)/python -m tests.bench.run $(ARGS)
+
+load: $(SYNCED) ## load any deployment: ARGS="sustained", burst, soak, spike; --k6; TIDEWHEEL_URL, TIDEWHEEL_API_KEY
+	@exec $(BIN)/python -m tests.load.drive $(ARGS)
 
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
 	@exec $(BIN)/python -m tests.chaos.campaign $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) --rate $(RATE) $(ARGS)
