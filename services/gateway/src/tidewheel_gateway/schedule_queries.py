@@ -45,10 +45,11 @@ async def schedule_lock(
 
 
 async def schedules_list(
-    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
+    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int, managed_by: str | None = None
 ) -> list[ScheduleRecord]:
-    """Read a tenant's schedules, the newest first, from below an id."""
-    rows = await _many(connection, "schedules_list", {"tenant_id": tenant_id, "below": below, "count": count})
+    """Read a tenant's schedules, or those that one file keeps, the newest first, from below an id."""
+    parameters = {"tenant_id": tenant_id, "below": below, "count": count, "managed_by": managed_by}
+    rows = await _many(connection, "schedules_list", parameters)
     return [ScheduleRecord(**row) for row in rows]
 
 

@@ -9,12 +9,12 @@ SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
 -- Keep a new schedule, unless its name is taken.
 INSERT INTO schedules (
     id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, rule, overlap, max_attempts, timeout,
-    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at
+    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at, managed_by
 )
 VALUES (
     :id, :tenant_id, :name, :handler, :queue, :priority, :payload, :every, :cron, :timezone,
     CAST(CAST(:rule AS text) AS jsonb), :overlap, :max_attempts, :timeout, CAST(CAST(:backoff AS text) AS jsonb),
-    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at
+    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at, :managed_by
 )
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING id;
@@ -23,7 +23,8 @@ RETURNING id;
 -- Read a schedule of a tenant and the clock.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at,
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id;
@@ -32,19 +33,22 @@ WHERE id = :id AND tenant_id = :tenant_id;
 -- Read a schedule of a tenant and the clock, and keep it as it is until the transaction ends.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at,
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id
 FOR UPDATE;
 
 -- name: schedules_list :many
--- Read a tenant's schedules, the newest first, from below an id.
+-- Read a tenant's schedules, or those that one file keeps, the newest first, from below an id.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at
 FROM schedules
 WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
+    AND (CAST(:managed_by AS text) IS NULL OR managed_by = :managed_by)
 ORDER BY id DESC
 LIMIT :count;
 
@@ -56,7 +60,8 @@ UPDATE schedules SET
     max_attempts = :max_attempts, timeout = :timeout, backoff = CAST(CAST(:backoff AS text) AS jsonb),
     removal_delay = :removal_delay, delivery = :delivery, tags = :tags, starts_at = :starts_at,
     next_run_at = :next_run_at, paused_at = :paused_at, paused_until = :paused_until, ended_at = :ended_at,
-    updated_at = :updated_at
+    updated_at = :updated_at, managed_by = :managed_by, pause_reason = :pause_reason, failures = :failures,
+    last_error = :last_error, retry_at = :retry_at
 WHERE id = :id AND tenant_id = :tenant_id
 RETURNING id;
 

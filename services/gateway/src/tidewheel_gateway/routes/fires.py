@@ -23,7 +23,7 @@ from tidewheel_gateway.parts import parts_of, tenant_of
 from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
 from tidewheel_gateway.records import ScheduleRecord
 from tidewheel_gateway.routes.schedules import PageQuery, answer_schedule, keep_key
-from tidewheel_gateway.schedule import check
+from tidewheel_gateway.schedule import UNTRIED, check
 from tidewheel_gateway.validation import validate
 
 MOST: Final = 1000
@@ -192,4 +192,5 @@ def _without_next(record: ScheduleRecord, now: datetime) -> ScheduleRecord:
     if record.next_run_at is None:
         raise Problem("nothing_to_skip", "The schedule is paused or has ended: it has no next time.")
     following = _rule_of(record).plan.next_after(record.next_run_at)
-    return replace(record, next_run_at=following, ended_at=now if following is None else None, updated_at=now)
+    ended_at = now if following is None else None
+    return replace(record, next_run_at=following, ended_at=ended_at, updated_at=now, **UNTRIED)
