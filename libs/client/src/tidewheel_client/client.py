@@ -117,9 +117,7 @@ class Client:
         """Stop a schedule from firing until it is resumed, or until a time; say why to whoever finds it paused."""
         given = {"until": None if until is None else until.isoformat(), "reason": reason}
         params = {name: value for name, value in given.items() if value is not None}
-        return await self._call(
-            "POST", f"/v1/schedules/{schedule_id}:pause", params=params, headers=_matching(etag)
-        )
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:pause", params=params, headers=_matching(etag))
 
     async def resume_schedule(self, schedule_id: str, *, etag: str | None = None) -> dict[str, Any]:
         """Let a schedule fire again, from its next time on."""

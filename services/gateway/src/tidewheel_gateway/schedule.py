@@ -48,9 +48,7 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]
 
 Owner = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
-CLEARABLE: Final = frozenset(
-    {"every", "cron", "specs", "ends_at", "max_fires", "timeout", "backoff", "managed_by"}
-)
+CLEARABLE: Final = frozenset({"every", "cron", "specs", "ends_at", "max_fires", "timeout", "backoff", "managed_by"})
 """Fields that a patch may set to null."""
 
 _FORMS = ("every", "cron", "specs")

@@ -37,12 +37,16 @@ RETURNING id;
 UPDATE schedules
 SET handler = :handler, queue = :queue, payload = :payload, every = :every, cron = :cron, timezone = :timezone,
     rule = rule - 'specs', max_attempts = :max_attempts, starts_at = :starts_at, next_run_at = :next_run_at,
-    paused_at = :paused_at, paused_until = NULL, ended_at = NULL, updated_at = :now, source = 'celery'
+    paused_at = :paused_at, paused_until = NULL, ended_at = NULL, updated_at = :now, source = 'celery',
+    pause_reason = CASE WHEN CAST(:paused_at AS timestamptz) IS NOT NULL THEN pause_reason END,
+    failures = 0, last_error = NULL, retry_at = NULL
 WHERE id = :id;
 
 -- name: synced_pause :many
 -- Pause the entries that the app has no more; they go on when they are back.
 UPDATE schedules
-SET paused_at = :now, paused_until = NULL, next_run_at = NULL, updated_at = :now, source = 'celery_removed'
+SET paused_at = :now, paused_until = NULL, next_run_at = NULL, updated_at = :now, source = 'celery_removed',
+    pause_reason = 'The app has this entry no more, or it cannot be followed as it is now.',
+    failures = 0, last_error = NULL, retry_at = NULL
 WHERE tenant_id = :tenant_id AND source = 'celery' AND NOT name = ANY (CAST(:names AS text[]))
 RETURNING name;
