@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from uuid import UUID
 
-import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine

@@ -45,10 +45,16 @@ async def schedule_lock(
 
 
 async def schedules_list(
-    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int, managed_by: str | None = None
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    *,
+    below: UUID | None,
+    count: int,
+    managed_by: str | None = None,
+    name: str | None = None,
 ) -> list[ScheduleRecord]:
-    """Read a tenant's schedules, or those that one file keeps, the newest first, from below an id."""
-    parameters = {"tenant_id": tenant_id, "below": below, "count": count, "managed_by": managed_by}
+    """Read a tenant's schedules, or those of one file or one name, the newest first, from below an id."""
+    parameters = {"tenant_id": tenant_id, "below": below, "count": count, "managed_by": managed_by, "name": name}
     rows = await _many(connection, "schedules_list", parameters)
     return [ScheduleRecord(**row) for row in rows]
 

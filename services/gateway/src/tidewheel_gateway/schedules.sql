@@ -41,7 +41,7 @@ WHERE id = :id AND tenant_id = :tenant_id
 FOR UPDATE;
 
 -- name: schedules_list :many
--- Read a tenant's schedules, or those that one file keeps, the newest first, from below an id.
+-- Read a tenant's schedules, or those that one file keeps or that have a name, the newest first, from below an id.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
     next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
@@ -49,6 +49,7 @@ SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, time
 FROM schedules
 WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
     AND (CAST(:managed_by AS text) IS NULL OR managed_by = :managed_by)
+    AND (CAST(:name AS text) IS NULL OR name = :name)
 ORDER BY id DESC
 LIMIT :count;
 

@@ -24,6 +24,7 @@ from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
 from tidewheel_gateway.records import KeyBusy, KeyTaken, KeyUse, ScheduleRecord, Stored
 from tidewheel_gateway.schedule import (
     CLEARABLE,
+    Name,
     Owner,
     SchedulePatch,
     ScheduleSubmission,
@@ -65,6 +66,7 @@ class ScheduleQuery(PageQuery):
     """Which schedules are listed."""
 
     managed_by: Owner | None = Field(None, description="Only those that this file keeps.")
+    name: Name | None = Field(None, description="Only the one of this name.")
 
 
 @router.post(
@@ -140,7 +142,12 @@ async def list_schedules(request: Request, wanted: Annotated[ScheduleQuery, Quer
     below = None if wanted.cursor is None else parts.cursors.read(wanted.cursor, scope)
     async with parts.engine.connect() as connection:
         records = await schedule_queries.schedules_list(
-            connection, tenant, below=below, count=wanted.limit + 1, managed_by=wanted.managed_by
+            connection,
+            tenant,
+            below=below,
+            count=wanted.limit + 1,
+            managed_by=wanted.managed_by,
+            name=wanted.name,
         )
     shown = records[: wanted.limit]
     following = parts.cursors.write(shown[-1].id, scope) if len(records) > wanted.limit else None
