@@ -40,6 +40,11 @@ class Counts:
             "Schedules whose last fire was refused; each says why in `last_error`.",
             registry=registry,
         )
+        self.beat_refused = Gauge(
+            "tidewheel_scheduler_beat_entries_refused",
+            "Entries of the app's beat_schedule that cannot be followed; the log says why.",
+            registry=registry,
+        )
         self.expired = Counter(
             "tidewheel_scheduler_expired", "Tasks that had not started before they expired.", registry=registry
         )

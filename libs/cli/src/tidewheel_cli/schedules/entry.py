@@ -22,11 +22,21 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class Solar(Part):
+    """An event of the sun at a place."""
+
+    event: Text
+    latitude: float
+    longitude: float
+
+
 class Spec(Part):
     """One of several rules."""
 
     every: Seconds | None = None
     cron: Text | None = None
+    rrule: Text | None = None
+    solar: Solar | None = None
 
 
 class Dst(Part):

@@ -15,6 +15,7 @@ from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.misfire import Misfire, MisfirePolicy
 from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.recurrence import Recurrence
+from tidewheel_common.core.solar import Solar
 
 EMPTY = "{}"
 
@@ -38,10 +39,7 @@ def read_rule(*, every: float | None, cron: str | None, timezone: str, starts_at
         parts: Mapping[str, Any] = json.loads(rule)
         specs = parts.get("specs") or [{"every": every, "cron": cron}]
         dst = _read_dst(parts.get("dst") or {})
-        recurrences = tuple(
-            Recurrence(anchor=starts_at, every=spec.get("every"), cron=spec.get("cron"), timezone=timezone, dst=dst)
-            for spec in specs
-        )
+        recurrences = tuple(read_recurrence(spec, timezone=timezone, starts_at=starts_at, dst=dst) for spec in specs)
         ends_at = parts.get("ends_at")
         return Rule(
             plan=Plan(
@@ -56,6 +54,24 @@ def read_rule(*, every: float | None, cron: str | None, timezone: str, starts_at
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidSchedule(f"The rule cannot be read ({type(error).__name__}).") from None
+
+
+def read_recurrence(spec: Mapping[str, Any], *, timezone: str, starts_at: datetime, dst: Dst) -> Recurrence:
+    """Read one of a rule's specs.
+
+    Raises:
+        InvalidSchedule: no clock can follow it.
+    """
+    sun = spec.get("solar")
+    return Recurrence(
+        anchor=starts_at,
+        every=spec.get("every"),
+        cron=spec.get("cron"),
+        rrule=spec.get("rrule"),
+        solar=None if sun is None else Solar(**sun),
+        timezone=timezone,
+        dst=dst,
+    )
 
 
 def _read_dst(given: Mapping[str, Any]) -> Dst:
