@@ -44,7 +44,10 @@ async def end_all(engine: AsyncEngine, at: datetime) -> None:
     [
         ({}, [600.0]),
         ({"policy": "latest", "grace": 10}, []),
+        ({"policy": "skip"}, [600.0]),
         ({"policy": "skip", "grace": 90}, [540.0, 600.0]),
+        ({"policy": "all"}, [60.0 * minute for minute in range(11)]),
+        ({"policy": "all", "grace": 200}, [420.0, 480.0, 540.0, 600.0]),
         ({"policy": "all", "limit": 3}, [480.0, 540.0, 600.0]),
     ],
     ids=str,
