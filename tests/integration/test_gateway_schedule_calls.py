@@ -56,6 +56,7 @@ async def test_everything_that_a_rule_says_comes_back(gateway: Gateway) -> None:
         "max_fires": 5,
         "jitter": 2.5,
         "misfire": {"policy": "all", "limit": 7, "grace": 60.0},
+        "expires_after": 30.0,
         "overlap": "queue_one",
     }
     schedule = await made(gateway, **fields, ends_at="2101-01-01T00:00:00+01:00", starts_at="2100-01-01T00:00:00Z")
@@ -161,7 +162,7 @@ async def test_a_pause_may_have_an_end(gateway: Gateway) -> None:
 
 
 async def test_a_trigger_fires_now_and_once_for_each_key(gateway: Gateway) -> None:
-    schedule = await made(gateway, payload={"of": "schedule"})
+    schedule = await made(gateway, payload={"of": "schedule"}, expires_after=30)
     await gateway.http.post(url(schedule, ":pause"))
 
     first = await gateway.http.post(url(schedule, ":trigger"), headers={"Idempotency-Key": "k"})
@@ -171,6 +172,7 @@ async def test_a_trigger_fires_now_and_once_for_each_key(gateway: Gateway) -> No
     assert (first.status_code, again.content) == (201, first.content)
     assert again.headers["idempotency-replayed"] == "true"
     assert (task["state"], task["payload"], task["schedule_id"]) == ("ready", {"of": "schedule"}, schedule["id"])
+    assert time(task["expires_at"]) - time(task["created_at"]) == timedelta(seconds=30)
     assert await gateway.count() == await gateway.count("fires") == 1
     assert (await gateway.http.get(url(schedule))).json()["fired"] == 0
 

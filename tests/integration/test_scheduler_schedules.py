@@ -85,6 +85,14 @@ async def test_jitter_makes_the_task_wait_and_leaves_the_ledger_on_its_nominal_t
     assert await ledger(rows) == [(NOW, "fired", True)]
 
 
+async def test_a_task_expires_so_long_after_it_could_start(engine: AsyncEngine) -> None:
+    rows = Rows(engine)
+    await rows.schedule(rule=rule(expires_after=30.0))
+    await fire(engine).tick(after(45))
+    [late] = await rows.all_tasks()
+    assert (late["run_at"], late["expires_at"]) == (NOW, after(75))
+
+
 async def test_several_specs_fire_from_one_schedule(engine: AsyncEngine) -> None:
     rows = Rows(engine)
     specs = [{"cron": "0 12 * * *"}, {"cron": "5 12 * * *"}]

@@ -166,12 +166,12 @@ async def test_an_event_of_the_sun_is_followed_like_any_other_entry(engine: Asyn
 async def test_options_are_kept_where_they_mean_something_and_named_where_not(
     engine: AsyncEngine, broker: str, given: int | None, word: int
 ) -> None:
-    options = {"priority": given, "time_limit": 90, "countdown": 5, "retry_policy": {"max_retries": 3}, "expires": None}
+    options = {"priority": given, "time_limit": 90, "countdown": 5, "retry_policy": {"max_retries": 3}, "expires": 45}
     app = app_of({"count": {**MINUTELY, "options": options}}, broker_url=f"{broker}nowhere.invalid")
     [entry] = read_entries(app)[0]
     await sync(engine, app).tick(NOW)
     row = (await by_name(engine))["count"]
-    assert (row["priority"], row["timeout"]) == (word, 90.0)
+    assert (row["priority"], row["timeout"], row["rule"]) == (word, 90.0, {"expires_after": 45.0})
     assert entry.ignored == ("countdown", "retry_policy")
 
 

@@ -95,6 +95,7 @@ STORED_SCHEDULE: Final[Example] = {
     "max_fires": None,
     "jitter": 0.0,
     "misfire": {"policy": "latest", "limit": 100, "grace": None},
+    "expires_after": None,
     "overlap": "allow",
     "max_attempts": 5,
     "timeout": None,

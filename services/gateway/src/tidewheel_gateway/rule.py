@@ -116,7 +116,7 @@ Specs = Annotated[tuple[Spec, ...], Field(min_length=1, max_length=_MOST_SPECS)]
 
 Exclusions = Annotated[tuple[Exclusion, ...], Field(max_length=20)]
 
-KEPT: Final = ("specs", "dst", "exclusions", "ends_at", "max_fires", "jitter", "misfire")
+KEPT: Final = ("specs", "dst", "exclusions", "ends_at", "max_fires", "jitter", "misfire", "expires_after")
 """The fields that stand in the rule's JSON text; the others are columns."""
 
 RULE_DEFAULTS: Final[dict[str, Any]] = {
@@ -126,6 +126,7 @@ RULE_DEFAULTS: Final[dict[str, Any]] = {
     "ends_at": None,
     "max_fires": None,
     "jitter": 0.0,
+    "expires_after": None,
     "misfire": MisfireChoice().model_dump(),
 }
 

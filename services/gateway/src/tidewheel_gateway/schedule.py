@@ -48,7 +48,9 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]
 
 Owner = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
-CLEARABLE: Final = frozenset({"every", "cron", "specs", "ends_at", "max_fires", "timeout", "backoff", "managed_by"})
+CLEARABLE: Final = frozenset(
+    {"every", "cron", "specs", "ends_at", "max_fires", "expires_after", "timeout", "backoff", "managed_by"}
+)
 """Fields that a patch may set to null."""
 
 _FORMS = ("every", "cron", "specs")
@@ -82,6 +84,9 @@ class ScheduleSubmission(Strict):
         0.0, description="Each task runs up to so many seconds late, always before the next nominal time."
     )
     misfire: MisfireChoice = MisfireChoice()
+    expires_after: Timeout | None = Field(
+        None, description="Seconds after which a task that was fired and has not started expires."
+    )
     overlap: OverlapWord = Field("allow", description="What a fire does while a run of this schedule has not ended.")
     max_attempts: Attempts = 5
     timeout: Timeout | None = None
@@ -113,6 +118,7 @@ class SchedulePatch(Strict):
     max_fires: MaxFires | None = None
     jitter: Jitter | None = None
     misfire: MisfireChoice | None = None
+    expires_after: Timeout | None = None
     overlap: OverlapWord | None = None
     max_attempts: Attempts | None = None
     timeout: Timeout | None = None

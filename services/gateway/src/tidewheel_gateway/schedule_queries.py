@@ -79,6 +79,7 @@ async def schedule_fire(
     record: ScheduleRecord,
     entries: Sequence[tuple[datetime, UUID]],
     *,
+    expires_after: float | None,
     reason: str,
     now: datetime | None = None,
 ) -> list[FireRecord]:
@@ -88,6 +89,7 @@ async def schedule_fire(
         connection: inside a transaction.
         record: the schedule.
         entries: nominal times, each with the id of its task.
+        expires_after: seconds after which a task that has not started expires.
         reason: why, as a sentence for the ledger.
         now: instead of the database's clock.
     """
@@ -96,6 +98,7 @@ async def schedule_fire(
         "tenant_id": record.tenant_id,
         "nominals": [nominal for nominal, _ in entries],
         "task_ids": [task_id for _, task_id in entries],
+        "expires_after": expires_after,
         "reason": reason,
         "now": now,
     }

@@ -96,10 +96,11 @@ written AS (
 )
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
-    tags, schedule_id, nominal_at, run_at, created_at, ready_at
+    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at
 )
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
-    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at, written.fired_at,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at,
+    written.fired_at + make_interval(secs => CAST(:expires_after AS double precision)), written.fired_at,
     written.fired_at
 FROM written, schedules AS s
 WHERE s.id = :id AND s.tenant_id = :tenant_id

@@ -146,6 +146,7 @@ class ScheduleSummary(BaseModel):
     max_fires: int | None
     jitter: float
     misfire: MisfireChoice
+    expires_after: float | None
     overlap: OverlapWord
     max_attempts: int
     timeout: float | None

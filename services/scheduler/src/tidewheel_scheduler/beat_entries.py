@@ -1,6 +1,7 @@
 """Reads the `beat_schedule` of a Celery app: each entry as a schedule of ours, or a sentence that says why not.
 
-Of an entry's `options` those are kept that mean something here: the queue, the priority, the time limit.
+Of an entry's `options` those are kept that mean something here: the queue, the priority, the time limit,
+the seconds until it expires.
 """
 
 import inspect
@@ -14,7 +15,6 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab, schedule, solar
 
-from tidewheel_common.core.rule import EMPTY
 from tidewheel_common.core.task import Priority
 
 LONGEST_NAME = 200
@@ -26,7 +26,7 @@ _OUR_QUEUE = "default"
 _WILDCARD = re.compile(r"\*(/\d+)?")
 _HANDLER = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_KEPT = frozenset({"queue", "priority", "time_limit"})
+_KEPT = frozenset({"queue", "priority", "time_limit", "expires"})
 _LOW_NUMBERS_FIRST = ("redis", "rediss", "sentinel", "valkey")
 """Transports on which 0 is the highest priority; on the others 9 is."""
 
@@ -85,30 +85,30 @@ def _read(app: Celery, name: str, given: Mapping[str, Any]) -> BeatEntry:
         queue=_queue(app, handler, options),
         every=every,
         cron=cron,
-        rule=rule,
+        rule=json.dumps(rule | _expiry(options.get("expires"))),
         timezone=str(zone) if zone else "UTC",
         payload=_payload(app, handler, given.get("args") or (), given.get("kwargs") or {}),
         max_attempts=_attempts(app, handler),
         priority=_priority(app, options.get("priority")),
         timeout=_timeout(options.get("time_limit")),
-        ignored=tuple(sorted(name for name in options.keys() - _KEPT if options[name] is not None)),
+        ignored=_ignored(options),
     )
 
 
-def _rule(given: object) -> tuple[float | None, str | None, str]:
+def _rule(given: object) -> tuple[float | None, str | None, dict[str, Any]]:
     """Return an interval, a cron expression, and what only the rule's JSON text can say."""
     match given:
         case bool():
             raise Unfit("Its schedule is no time.")
         case crontab():
-            return None, _cron(given), EMPTY
+            return None, _cron(given), {}
         case int() | float():
-            return float(given), None, EMPTY
+            return float(given), None, {}
         case timedelta():
-            return given.total_seconds(), None, EMPTY
+            return given.total_seconds(), None, {}
         case schedule() if type(given) is schedule:
             interval: Any = given
-            return interval.run_every.total_seconds(), None, EMPTY
+            return interval.run_every.total_seconds(), None, {}
         case solar():
             return None, None, _solar(given)
         case _:
@@ -116,10 +116,21 @@ def _rule(given: object) -> tuple[float | None, str | None, str]:
             raise Unfit(f"Schedules of the kind {kind!r} are not served; write a crontab, an interval or a solar.")
 
 
-def _solar(given: solar) -> str:
+def _expiry(given: object) -> dict[str, Any]:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    return {"expires_after": float(seconds)} if isinstance(seconds, int | float) and seconds > 0 else {}
+
+
+def _ignored(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that mean nothing here, such as an `expires` that is a date and not a number of seconds."""
+    dated = {"expires"} if options.get("expires") is not None and not _expiry(options["expires"]) else set()
+    return tuple(sorted(name for name in (options.keys() - _KEPT) | dated if options[name] is not None))
+
+
+def _solar(given: solar) -> dict[str, Any]:
     place: Any = given
     sun = {"event": place.event, "latitude": float(place.lat), "longitude": float(place.lon)}
-    return json.dumps({"specs": [{"solar": sun}]})
+    return {"specs": [{"solar": sun}]}
 
 
 def _priority(app: Celery, given: object) -> int:

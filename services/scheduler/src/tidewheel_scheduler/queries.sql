@@ -115,8 +115,9 @@ WITH clock AS MATERIALIZED (
 ), entry AS MATERIALIZED (
     SELECT *
     FROM unnest(CAST(:entry_ids AS uuid[]), CAST(:nominals AS timestamptz[]), CAST(:outcomes AS text[]),
-        CAST(:reasons AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ats AS timestamptz[]))
-        AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at)
+        CAST(:reasons AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ats AS timestamptz[]),
+        CAST(:expires_ats AS timestamptz[]))
+        AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at, expires_at)
 ), written AS (
     INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason)
     SELECT entry.schedule_id, entry.nominal_at, schedules.tenant_id, entry.task_id, clock.now, entry.outcome,
@@ -133,11 +134,11 @@ WITH clock AS MATERIALIZED (
     WHERE schedules.id = turn.schedule_id
 )
 INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
-    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, created_at, ready_at, wait_until)
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until)
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority,
     CASE WHEN entry.run_at > written.fired_at THEN 'waiting' ELSE 'ready' END, s.payload, s.max_attempts, s.timeout,
-    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, written.fired_at,
-    CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, entry.expires_at,
+    written.fired_at, CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
     CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END
 FROM written JOIN entry USING (schedule_id, nominal_at) JOIN schedules AS s ON s.id = written.schedule_id
 WHERE written.task_id IS NOT NULL

@@ -47,11 +47,12 @@ class PausedSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """An entry for the ledger; where it fires, with its task and the time at which that runs."""
+    """An entry for the ledger; where it fires, with its task, when that runs and when it expires unstarted."""
 
     entry: Entry
     task_id: UUID | None
     run_at: datetime | None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,7 @@ async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, 
         "reasons": [written.entry.reason for _, written in pairs],
         "task_ids": [written.task_id for _, written in pairs],
         "run_ats": [written.run_at for _, written in pairs],
+        "expires_ats": [written.expires_at for _, written in pairs],
     }
     return list((await _run(connection, "schedules_fire", values)).scalars())
 

@@ -105,7 +105,8 @@ class Sync:
         columns = ("handler", "queue", "every", "cron", "timezone", "max_attempts", "priority", "timeout")
         if any(getattr(entry, name) != getattr(kept, name) for name in columns):
             return True
-        if json.loads(entry.rule).get("specs") != json.loads(kept.rule).get("specs"):
+        given, known = json.loads(entry.rule), json.loads(kept.rule)
+        if any(given.get(name) != known.get(name) for name in ("specs", "expires_after")):
             return True
         try:
             payload = self.sealer.open(kept.payload, tenant=tenant, task_id=None, schedule_id=kept.id, field="payload")

@@ -37,7 +37,7 @@ RETURNING id;
 -- Follow an entry that has changed, or that is back.
 UPDATE schedules
 SET handler = :handler, queue = :queue, payload = :payload, every = :every, cron = :cron, timezone = :timezone,
-    rule = (rule - 'specs') || CAST(CAST(:rule AS text) AS jsonb), max_attempts = :max_attempts, priority = :priority,
+    rule = (rule - 'specs' - 'expires_after') || CAST(CAST(:rule AS text) AS jsonb), max_attempts = :max_attempts, priority = :priority,
     timeout = :timeout, starts_at = :starts_at, next_run_at = :next_run_at,
     paused_at = :paused_at, paused_until = NULL, ended_at = NULL, updated_at = :now, source = 'celery',
     pause_reason = CASE WHEN CAST(:paused_at AS timestamptz) IS NOT NULL THEN pause_reason END,

@@ -41,7 +41,7 @@ def due_turn(schedule: DueSchedule, new_id: Callable[[], UUID]) -> Turn:
     return Turn(
         schedule_id=schedule.id,
         at=schedule.now,
-        entries=tuple(_written(rule, schedule.id, entry, new_id) for entry in decision.entries),
+        entries=tuple(_written(rule, schedule, entry, new_id) for entry in decision.entries),
         following_at=decision.following,
         held_at=decision.held,
         spent=_spent(decision, schedule.held_at),
@@ -60,7 +60,7 @@ def freed_turn(schedule: DueSchedule, new_id: Callable[[], UUID]) -> Turn:
     return Turn(
         schedule_id=schedule.id,
         at=schedule.now,
-        entries=(_written(rule_of(schedule), schedule.id, entry, new_id),),
+        entries=(_written(rule_of(schedule), schedule, entry, new_id),),
         following_at=schedule.next_run_at,
         held_at=None,
         spent=0,
@@ -68,10 +68,13 @@ def freed_turn(schedule: DueSchedule, new_id: Callable[[], UUID]) -> Turn:
     )
 
 
-def _written(rule: Rule, schedule_id: UUID, entry: Entry, new_id: Callable[[], UUID]) -> Written:
+def _written(rule: Rule, schedule: DueSchedule, entry: Entry, new_id: Callable[[], UUID]) -> Written:
     if not entry.fires:
         return Written(entry=entry, task_id=None, run_at=None)
-    return Written(entry=entry, task_id=new_id(), run_at=rule.plan.run_at(schedule_id, entry.nominal_at))
+    run_at = rule.plan.run_at(schedule.id, entry.nominal_at)
+    # Counted from when it can start: a fire that comes late is not born expired.
+    expires_at = rule.expires_at(max(run_at, schedule.now))
+    return Written(entry=entry, task_id=new_id(), run_at=run_at, expires_at=expires_at)
 
 
 def _spent(decision: Decision, held: datetime | None) -> int:

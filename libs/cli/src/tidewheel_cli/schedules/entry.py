@@ -100,6 +100,7 @@ class Entry(Part):
     max_fires: Annotated[int, Field(strict=True, ge=1)] | None = None
     jitter: Seconds = 0.0
     misfire: Misfire = Misfire()
+    expires_after: Annotated[float, Field(strict=True, gt=0)] | None = None
     overlap: Literal["allow", "skip", "queue_one", "cancel_running"] = "allow"
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=1000)] = 5
     timeout: Annotated[float, Field(strict=True, gt=0)] | None = None
