@@ -172,6 +172,7 @@ async def test_a_rule_that_cannot_be_read_is_paused_also_when_its_pause_ends(eng
         await rows.schedule(rule=rule(exclusions=[{"dates": ["yesterday"]}])),
         await rows.schedule(every=None, rule=rule(specs="hourly")),
         await rows.schedule(next_run_at=None, paused_at=NOW, paused_until=NOW, rule=rule(dst={"gap": "jump"})),
+        await rows.schedule(next_run_at=None, paused_at=NOW, paused_until=NOW, rule=rule(ends_at="2030-01-01T00:00")),
     ]
     sound = await rows.schedule()
     await fire(engine).tick(NOW)

@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab, schedule, solar
 
+from tidewheel_common.core.recurrence import LONGEST
 from tidewheel_common.core.task import Priority
 
 LONGEST_NAME = 200
@@ -118,7 +119,7 @@ def _rule(given: object) -> tuple[float | None, str | None, dict[str, Any]]:
 
 def _expiry(given: object) -> dict[str, Any]:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    return {"expires_after": float(seconds)} if isinstance(seconds, int | float) and seconds > 0 else {}
+    return {"expires_after": float(seconds)} if isinstance(seconds, int | float) and 0 < seconds < LONGEST else {}
 
 
 def _ignored(options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -143,7 +144,7 @@ def _priority(app: Celery, given: object) -> int:
 
 
 def _timeout(given: object) -> float | None:
-    return float(given) if isinstance(given, int | float) and given > 0 else None
+    return float(given) if isinstance(given, int | float) and 0 < given < LONGEST else None
 
 
 def _cron(given: crontab) -> str:

@@ -99,7 +99,7 @@ class Fire:
             try:
                 turns.append((schedule, take(schedule, self.new_id)))
             except InvalidSchedule as error:
-                await self._give_up(connection, schedule.id, error, now)
+                await self._give_up(connection, schedule.id, str(error), now)
             except Exception as error:  # noqa: BLE001 - one bad row never stops a sweep
                 await self._put_off(connection, schedule, error, now)
         if turns:
@@ -138,14 +138,14 @@ class Fire:
             try:
                 woken.append((schedule.id, rule_of(schedule).plan.next_after(schedule.paused_until)))
             except InvalidSchedule as error:
-                await self._give_up(connection, schedule.id, error, now)
+                await self._give_up(connection, schedule.id, str(error), now)
+            except Exception as error:  # noqa: BLE001 - one bad row never stops a sweep
+                await self._give_up(connection, schedule.id, refusal(error), now)
         if woken:
             await queries.schedules_wake(connection, woken, now=now)
 
-    async def _give_up(
-        self, connection: AsyncConnection, schedule_id: UUID, error: InvalidSchedule, now: datetime | None
-    ) -> None:
-        reason = f"{error} Change it and resume it."
+    async def _give_up(self, connection: AsyncConnection, schedule_id: UUID, why: str, now: datetime | None) -> None:
+        reason = f"{why} Change it and resume it."
         log.warning("schedule paused", schedule_id=schedule_id, error=reason)
         await queries.schedules_pause(connection, schedule_id, reason=reason, now=now)
         self.counts.paused.inc()

@@ -233,6 +233,13 @@ Index(
     schedules.c.next_run_at,
     postgresql_where=schedules.c.next_run_at.is_not(None) & schedules.c.retry_at.is_(None),
 )
+Index(
+    "schedules_managed",
+    schedules.c.tenant_id,
+    schedules.c.managed_by,
+    schedules.c.id,
+    postgresql_where=schedules.c.managed_by.is_not(None),
+)
 Index("schedules_retrying", schedules.c.retry_at, postgresql_where=schedules.c.retry_at.is_not(None))
 
 fires = _Table(

@@ -17,6 +17,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("schedules_retrying")
+    op.drop_index("schedules_managed")
     op.drop_index("schedules_due")
     for column in ("retry_at", "last_error", "failures", "pause_reason", "managed_by"):
         op.drop_column("schedules", column)

@@ -6,8 +6,9 @@ ALTER TABLE schedules
     ADD COLUMN failures integer NOT NULL DEFAULT 0,
     ADD COLUMN last_error text,
     ADD COLUMN retry_at timestamptz,
-    ADD CONSTRAINT schedules_pause_reason CHECK (pause_reason IS NULL OR paused_at IS NOT NULL),
     ADD CONSTRAINT schedules_failing CHECK ((retry_at IS NOT NULL) = (failures > 0));
+
+CREATE INDEX schedules_managed ON schedules (tenant_id, managed_by, id) WHERE managed_by IS NOT NULL;
 
 -- What has been refused is looked for by the time of its next try, and is out of the way of all others.
 DROP INDEX schedules_due;
