@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from uuid import UUID
 
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -119,7 +120,9 @@ async def test_schedules_that_no_clock_can_follow_are_paused_and_stop_nobody(eng
     assert count(registry, "tidewheel_scheduler_paused_total") == len(broken)
 
 
-async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(engine: AsyncEngine) -> None:
+async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(
+    engine: AsyncEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     await _refuse(engine, "poison")
     bad = await rows.schedule(handler="poison")
@@ -133,7 +136,9 @@ async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(eng
     row = await rows.schedule_row(bad)
     assert (row["next_run_at"], row["failures"], row["retry_at"], row["paused_at"]) == (NOW, 1, after(1), None)
     assert "violates check constraint" in row["last_error"]
-    assert "sealed" not in row["last_error"]
+    logged = capsys.readouterr().out
+    assert "fire refused" in logged
+    assert "Failing row" not in row["last_error"] + logged
     assert count(registry, "tidewheel_scheduler_fires_refused_total") == 1
     assert count(registry, "tidewheel_scheduler_failing_schedules") == 1
     assert count(registry, "tidewheel_scheduler_nominal_times_total", outcome="fired") == 3

@@ -13,6 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
@@ -154,7 +155,9 @@ class Fire:
         self, connection: AsyncConnection, schedule: DueSchedule, error: Exception, now: datetime | None
     ) -> None:
         reason, wait = refusal(error), backoff(RETRY, schedule.failures + 1, 0.5)
-        log.error("fire refused", schedule_id=schedule.id, error=reason, retry_in=wait, exc_info=error)
+        # What PostgreSQL says of a refused row holds the row itself; a log must not.
+        trace = None if isinstance(error, DBAPIError) else error
+        log.error("fire refused", schedule_id=schedule.id, error=reason, retry_in=wait, exc_info=trace)
         await queries.schedules_put_off(connection, schedule.id, reason=reason, wait=wait, now=now)
         self.counts.refused.inc()
 
