@@ -38,7 +38,17 @@ def time(text: str) -> datetime:
 async def test_everything_that_a_rule_says_comes_back(gateway: Gateway) -> None:
     fields: dict[str, Any] = {
         "cron": None,
-        "specs": [{"every": None, "cron": "@daily"}, {"every": 3600.0, "cron": None}],
+        "specs": [
+            {"every": None, "cron": "@daily", "rrule": None, "solar": None},
+            {"every": 3600.0, "cron": None, "rrule": None, "solar": None},
+            {"every": None, "cron": None, "rrule": "FREQ=MONTHLY;BYDAY=-1FR", "solar": None},
+            {
+                "every": None,
+                "cron": None,
+                "rrule": None,
+                "solar": {"event": "sunset", "latitude": 52.5, "longitude": 13.4},
+            },
+        ],
         "dst": {"gap": "skip", "overlap": "both"},
         "exclusions": [
             {"name": "holidays", "dates": ["2026-12-25"], "ranges": [{"first": "2026-12-28", "last": "2026-12-31"}]}
@@ -46,6 +56,7 @@ async def test_everything_that_a_rule_says_comes_back(gateway: Gateway) -> None:
         "max_fires": 5,
         "jitter": 2.5,
         "misfire": {"policy": "all", "limit": 7, "grace": 60.0},
+        "expires_after": 30.0,
         "overlap": "queue_one",
     }
     schedule = await made(gateway, **fields, ends_at="2101-01-01T00:00:00+01:00", starts_at="2100-01-01T00:00:00Z")
@@ -66,6 +77,17 @@ async def test_everything_that_a_rule_says_comes_back(gateway: Gateway) -> None:
         ({"cron": None, "specs": [{"every": 5}, {"cron": "* * * * * *"}]}, "/specs/1/cron"),
         ({"cron": None, "specs": [{"every": 5, "cron": "* * * * *"}]}, "/specs/0"),
         ({"cron": None, "specs": [{"every": 0}]}, "/specs/0/every"),
+        ({"cron": None, "specs": [{"rrule": "FREQ=HOURLY"}]}, "/specs/0/rrule"),
+        ({"cron": None, "specs": [{"rrule": "FREQ=DAILY;COUNT=3"}]}, "/specs/0/rrule"),
+        ({"cron": None, "specs": [{"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}]}, "/specs/0/rrule"),
+        (
+            {"cron": None, "specs": [{"solar": {"event": "noon", "latitude": 0, "longitude": 0}}]},
+            "/specs/0/solar/event",
+        ),
+        (
+            {"cron": None, "specs": [{"solar": {"event": "sunset", "latitude": 91, "longitude": 0}}]},
+            "/specs/0/solar/latitude",
+        ),
         ({"cron": None, "specs": [{"every": 5}] * 21}, "/specs"),
         ({"timezone": "Mars/Phobos", "cron": None, "specs": [{"every": 5}]}, "/timezone"),
         ({"dst": {"gap": "jump"}}, "/dst/gap"),
@@ -105,7 +127,7 @@ async def test_one_form_of_the_rule_replaces_the_others(gateway: Gateway) -> Non
     several = (await gateway.http.patch(url(schedule), json={"specs": [{"every": 60}]})).json()
     single = (await gateway.http.patch(url(schedule), json={"every": 5})).json()
 
-    assert (several["cron"], several["specs"]) == (None, [{"every": 60, "cron": None}])
+    assert (several["cron"], several["specs"]) == (None, [{"every": 60, "cron": None, "rrule": None, "solar": None}])
     assert time(several["next_run_at"]) - time(several["updated_at"]) == timedelta(seconds=60)
     assert (single["every"], single["specs"]) == (5, None)
 
@@ -140,7 +162,7 @@ async def test_a_pause_may_have_an_end(gateway: Gateway) -> None:
 
 
 async def test_a_trigger_fires_now_and_once_for_each_key(gateway: Gateway) -> None:
-    schedule = await made(gateway, payload={"of": "schedule"})
+    schedule = await made(gateway, payload={"of": "schedule"}, expires_after=30)
     await gateway.http.post(url(schedule, ":pause"))
 
     first = await gateway.http.post(url(schedule, ":trigger"), headers={"Idempotency-Key": "k"})
@@ -150,6 +172,7 @@ async def test_a_trigger_fires_now_and_once_for_each_key(gateway: Gateway) -> No
     assert (first.status_code, again.content) == (201, first.content)
     assert again.headers["idempotency-replayed"] == "true"
     assert (task["state"], task["payload"], task["schedule_id"]) == ("ready", {"of": "schedule"}, schedule["id"])
+    assert time(task["expires_at"]) - time(task["created_at"]) == timedelta(seconds=30)
     assert await gateway.count() == await gateway.count("fires") == 1
     assert (await gateway.http.get(url(schedule))).json()["fired"] == 0
 

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import NOW, TENANT, Rows, Wakes, after, count
 
@@ -117,18 +116,70 @@ async def test_schedules_that_no_clock_can_follow_are_paused_and_stop_nobody(eng
     for schedule_id in broken:
         row = await rows.schedule_row(schedule_id)
         assert (row["paused_at"], row["next_run_at"]) == (NOW, None)
+        assert row["pause_reason"].endswith("Change it and resume it.")
     assert count(registry, "tidewheel_scheduler_paused_total") == len(broken)
 
 
-async def test_a_fire_that_fails_leaves_no_half_behind(engine: AsyncEngine) -> None:
+async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(
+    engine: AsyncEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, registry = Rows(engine), CollectorRegistry()
+    await _refuse(engine, "poison")
+    bad = await rows.schedule(handler="poison")
+    good = [await rows.schedule() for _ in range(3)]
+    tick, _ = fire(engine, registry=registry)
+
+    assert await tick.tick(NOW) == 1.0
+
+    assert {row["schedule_id"] for row in await rows.all_tasks()} == set(good)
+    assert {row["schedule_id"] for row in await rows.all_fires()} == set(good)
+    row = await rows.schedule_row(bad)
+    assert (row["next_run_at"], row["failures"], row["retry_at"], row["paused_at"]) == (NOW, 1, after(1), None)
+    assert "violates check constraint" in row["last_error"]
+    logged = capsys.readouterr().out
+    assert "fire refused" in logged
+    assert "Failing row" not in row["last_error"] + logged
+    assert count(registry, "tidewheel_scheduler_fires_refused_total") == 1
+    assert count(registry, "tidewheel_scheduler_failing_schedules") == 1
+    assert count(registry, "tidewheel_scheduler_nominal_times_total", outcome="fired") == 3
+
+
+async def test_a_refused_fire_is_tried_later_and_later_and_is_not_lost(engine: AsyncEngine) -> None:
+    rows, registry = Rows(engine), CollectorRegistry()
+    await _refuse(engine, "poison")
+    bad = await rows.schedule(handler="poison", every=3600.0)
+    tick, _ = fire(engine, registry=registry)
+    for seconds, wait in ((0, 1.0), (0.5, 0.5), (1, 2.0), (3, 4.0), (7, 8.0)):
+        assert await tick.tick(after(seconds)) == wait
+
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE tasks DROP CONSTRAINT tasks_refused"))
+    await tick.tick(after(15))
+
+    [written] = await rows.all_fires()
+    row = await rows.schedule_row(bad)
+    assert (written["nominal_at"], written["outcome"], written["reason"]) == (NOW, "late", "It fired 15.0 s late.")
+    assert (row["next_run_at"], row["failures"], row["last_error"], row["retry_at"]) == (after(3600), 0, None, None)
+    assert count(registry, "tidewheel_scheduler_failing_schedules") == 0
+
+
+async def test_a_fire_that_waited_for_a_run_may_be_refused_as_well(engine: AsyncEngine) -> None:
     rows = Rows(engine)
-    taken = await rows.task("ready")
-    schedule_id = await rows.schedule()
-    tick = Fire(engine=engine, wake_dispatcher=Wakes(), counts=Counts(CollectorRegistry()), new_id=lambda: taken)
-    with pytest.raises(IntegrityError):
-        await tick.tick(NOW)
-    assert await rows.all_fires() == []
-    assert (await rows.schedule_row(schedule_id))["next_run_at"] == NOW
+    await _refuse(engine, "poison")
+    bad = await rows.schedule(handler="poison", overlap="queue_one", held_at=after(-60), next_run_at=after(600))
+    tick, _ = fire(engine)
+    assert await tick.tick(NOW) == 600.0
+    row = await rows.schedule_row(bad)
+    assert (row["held_at"], row["next_run_at"], row["failures"]) == (after(-60), after(600), 1)
+
+
+async def test_a_turn_that_cannot_be_worked_out_is_put_off_and_says_so(engine: AsyncEngine) -> None:
+    rows = Rows(engine)
+    bad = await rows.schedule(overlap="allow", rule={"max_fires": "many"})
+    good = await rows.schedule()
+    await fire(engine)[0].tick(NOW)
+    assert [row["schedule_id"] for row in await rows.all_tasks()] == [good]
+    assert (await rows.schedule_row(bad))["last_error"] == "It could not be worked out (TypeError); the log says more."
 
 
 async def test_a_full_batch_comes_again(engine: AsyncEngine) -> None:
@@ -164,7 +215,13 @@ async def test_firing_finds_its_schedules_by_their_index(engine: AsyncEngine) ->
     plan = await rows.plan("schedules_due", now=NOW, size=200)
     assert "Index Scan using schedules_due" in plan
     assert "Index Cond: (next_run_at <=" in plan
-    assert "schedules_due" in await rows.plan("schedules_next_due", now=NOW)
+    assert "schedules_due" in await rows.plan("schedules_outlook", now=NOW)
+
+
+async def _refuse(engine: AsyncEngine, handler: str) -> None:
+    """Let the schema refuse the tasks of a handler."""
+    async with engine.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE tasks ADD CONSTRAINT tasks_refused CHECK (handler <> '{handler}')"))
 
 
 async def _set_back(engine: AsyncEngine, schedule_id: UUID) -> None:

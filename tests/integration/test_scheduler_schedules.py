@@ -44,7 +44,10 @@ async def end_all(engine: AsyncEngine, at: datetime) -> None:
     [
         ({}, [600.0]),
         ({"policy": "latest", "grace": 10}, []),
+        ({"policy": "skip"}, [600.0]),
         ({"policy": "skip", "grace": 90}, [540.0, 600.0]),
+        ({"policy": "all"}, [60.0 * minute for minute in range(11)]),
+        ({"policy": "all", "grace": 200}, [420.0, 480.0, 540.0, 600.0]),
         ({"policy": "all", "limit": 3}, [480.0, 540.0, 600.0]),
     ],
     ids=str,
@@ -80,6 +83,14 @@ async def test_jitter_makes_the_task_wait_and_leaves_the_ledger_on_its_nominal_t
     assert (task["state"], task["nominal_at"]) == ("waiting", NOW)
     assert NOW < task["run_at"] == task["wait_until"] < after(50)
     assert await ledger(rows) == [(NOW, "fired", True)]
+
+
+async def test_a_task_expires_so_long_after_it_could_start(engine: AsyncEngine) -> None:
+    rows = Rows(engine)
+    await rows.schedule(rule=rule(expires_after=30.0))
+    await fire(engine).tick(after(45))
+    [late] = await rows.all_tasks()
+    assert (late["run_at"], late["expires_at"]) == (NOW, after(75))
 
 
 async def test_several_specs_fire_from_one_schedule(engine: AsyncEngine) -> None:
@@ -161,6 +172,7 @@ async def test_a_rule_that_cannot_be_read_is_paused_also_when_its_pause_ends(eng
         await rows.schedule(rule=rule(exclusions=[{"dates": ["yesterday"]}])),
         await rows.schedule(every=None, rule=rule(specs="hourly")),
         await rows.schedule(next_run_at=None, paused_at=NOW, paused_until=NOW, rule=rule(dst={"gap": "jump"})),
+        await rows.schedule(next_run_at=None, paused_at=NOW, paused_until=NOW, rule=rule(ends_at="2030-01-01T00:00")),
     ]
     sound = await rows.schedule()
     await fire(engine).tick(NOW)

@@ -55,7 +55,8 @@ def app_of(entries: Mapping[str, Any], **settings: Any) -> Celery:
 
 
 def sync(engine: AsyncEngine, app: Celery) -> Sync:
-    return Sync(engine=engine, sealer=SEALER, app=app, wake_fire=Wakes())
+    counts = Counts(CollectorRegistry())
+    return Sync(engine=engine, sealer=SEALER, app=app, wake_fire=Wakes(), refused=counts.beat_refused)
 
 
 async def by_name(engine: AsyncEngine) -> dict[str, Mapping[str, Any]]:
@@ -111,7 +112,6 @@ def test_an_entry_keeps_its_arguments_its_queue_its_zone_and_its_retries() -> No
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ({"task": "shop.count", "schedule": solar.__new__(solar)}, "'solar' are not served"),
         ({"task": "shop.count", "schedule": None}, "'NoneType' are not served"),
         ({"task": "shop.unknown", "schedule": 5, "args": (1,)}, "write kwargs"),
         ({"task": "shop.bill", "schedule": 5, "args": (1, 2, 3)}, "do not fit its task"),
@@ -120,7 +120,7 @@ def test_an_entry_keeps_its_arguments_its_queue_its_zone_and_its_retries() -> No
         ({"task": "shop.count", "schedule": 5, "options": {"queue": "a b"}}, "name of its queue"),
         ({"task": "shop.count", "schedule": crontab(day_of_month="13", day_of_week="fri")}, "both must match"),
     ],
-    ids=["solar", "none", "unnamed", "unfit", "json", "task", "queue", "days"],
+    ids=["none", "unnamed", "unfit", "json", "task", "queue", "days"],
 )
 def test_what_does_not_fit_is_refused_in_words_and_stops_nobody(entry: dict[str, Any], says: str) -> None:
     entries, refused = read_entries(app_of({"bad": entry, "good": MINUTELY}))
@@ -135,6 +135,44 @@ async def test_an_entry_becomes_a_schedule_whose_payload_is_sealed(engine: Async
     assert (row["starts_at"], row["next_run_at"], row["max_attempts"]) == (NOW, after(60), 4)
     opened = SEALER.open(row["payload"], tenant=row["tenant_id"], task_id=None, schedule_id=row["id"], field="payload")
     assert json.loads(opened) == {"shop": 1}
+
+
+async def test_an_event_of_the_sun_is_followed_like_any_other_entry(engine: AsyncEngine) -> None:
+    entry = {"task": "shop.count", "schedule": solar("sunset", 52.5, 13.4)}
+    await sync(engine, app_of({"dusk": entry})).tick(NOW)
+    before = (await by_name(engine))["dusk"]
+    await sync(engine, app_of({"dusk": entry})).tick(after(60))
+    unchanged = (await by_name(engine))["dusk"]
+    await sync(engine, app_of({"dusk": {**entry, "schedule": solar("sunrise", 52.5, 13.4)}})).tick(after(90))
+    moved = (await by_name(engine))["dusk"]
+
+    assert before["rule"] == {"specs": [{"solar": {"event": "sunset", "latitude": 52.5, "longitude": 13.4}}]}
+    assert f"{before['next_run_at']:%Y-%m-%dT%H}" == "2026-06-01T19"
+    assert unchanged == before
+    assert f"{moved['next_run_at']:%Y-%m-%dT%H}" == "2026-06-02T02"
+
+
+@pytest.mark.parametrize(
+    ("broker", "given", "word"),
+    [
+        ("amqp://", 9, 0),
+        ("amqp://", 5, 1),
+        ("amqp://", 0, 2),
+        ("redis://", 0, 0),
+        ("redis://", 9, 2),
+        ("redis://", None, 1),
+    ],
+)
+async def test_options_are_kept_where_they_mean_something_and_named_where_not(
+    engine: AsyncEngine, broker: str, given: int | None, word: int
+) -> None:
+    options = {"priority": given, "time_limit": 90, "countdown": 5, "retry_policy": {"max_retries": 3}, "expires": 45}
+    app = app_of({"count": {**MINUTELY, "options": options}}, broker_url=f"{broker}nowhere.invalid")
+    [entry] = read_entries(app)[0]
+    await sync(engine, app).tick(NOW)
+    row = (await by_name(engine))["count"]
+    assert (row["priority"], row["timeout"], row["rule"]) == (word, 90.0, {"expires_after": 45.0})
+    assert entry.ignored == ("countdown", "retry_policy")
 
 
 async def test_what_has_not_changed_is_left_alone(engine: AsyncEngine) -> None:

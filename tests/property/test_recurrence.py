@@ -184,10 +184,6 @@ def test_a_cron_fires_exactly_when_the_oracle_says(expression: str, change: tupl
     recurrence = Recurrence(anchor=since, cron=expression, timezone=zone)
     expected = Oracle(expression, zone, Dst()).between(since, since + _SPAN)
     assert _following(recurrence, since, since + _SPAN) == expected
-    if expected:
-        assert recurrence.latest_until(expected[0], since + _SPAN) == expected[-1]
-        middle = expected[len(expected) // 2]
-        assert recurrence.latest_until(expected[0], middle) == middle
 
 
 @given(
@@ -202,8 +198,6 @@ def test_every_keeps_to_its_grid(anchor: datetime, every: float, instant: dateti
     assert following > instant
     assert (following - anchor) % step == timedelta()
     assert following == anchor or following - step <= instant
-    if instant >= anchor:
-        assert recurrence.latest_until(anchor, instant) == following - step
 
 
 _FIELD = st.text(st.sampled_from("0123456789*/,-#LW"), min_size=1, max_size=6)

@@ -43,40 +43,9 @@ def test_every_does_not_drift_over_the_years() -> None:
     assert recurrence.next_after(later) == ANCHOR + timedelta(days=3650, milliseconds=100)
 
 
-def test_a_downtime_of_an_every_yields_its_last_nominal_time() -> None:
-    recurrence = Recurrence(anchor=ANCHOR, every=60.0)
-    assert recurrence.latest_until(ANCHOR, ANCHOR + timedelta(seconds=601)) == ANCHOR + timedelta(seconds=600)
-    assert recurrence.latest_until(ANCHOR, ANCHOR + timedelta(seconds=600)) == ANCHOR + timedelta(seconds=600)
-    assert recurrence.latest_until(ANCHOR, ANCHOR + timedelta(seconds=59)) == ANCHOR
-
-
-def test_a_first_time_off_the_grid_is_kept_until_a_nominal_time_comes() -> None:
-    recurrence = Recurrence(anchor=ANCHOR, every=60.0)
-    first = ANCHOR + timedelta(seconds=130)
-    assert recurrence.latest_until(first, ANCHOR + timedelta(seconds=140)) == first
-    assert recurrence.latest_until(first, ANCHOR + timedelta(seconds=200)) == ANCHOR + timedelta(seconds=180)
-
-
-@pytest.mark.parametrize(
-    ("expression", "downtime", "latest"),
-    [
-        ("* * * * *", timedelta(days=40), "2026-02-10T00:00"),
-        ("0 * * * *", timedelta(days=40, minutes=5), "2026-02-10T00:00"),
-        ("0 9 * * 1", timedelta(days=40), "2026-02-09T09:00"),
-        ("0 0 1 1 *", timedelta(days=364), "2026-01-01T00:00"),
-        ("0 0 1 1 *", timedelta(days=3000), "2034-01-01T00:00"),
-        ("0 0 29 2 *", timedelta(days=365 * 5), "2028-02-29T00:00"),
-    ],
-)
-def test_a_downtime_of_a_cron_yields_its_last_nominal_time(expression: str, downtime: timedelta, latest: str) -> None:
-    assert cron(expression).latest_until(ANCHOR, ANCHOR + downtime) == utc(latest)
-
-
-def test_the_last_nominal_time_counts_when_it_is_the_instant_itself() -> None:
+def test_the_next_time_is_strictly_after() -> None:
     recurrence = cron("30 9 * * *")
     nominal = utc("2026-03-04T09:30")
-    assert recurrence.latest_until(ANCHOR, nominal) == nominal
-    assert recurrence.latest_until(ANCHOR, nominal - timedelta(microseconds=1)) == nominal - timedelta(days=1)
     assert recurrence.next_after(nominal) == nominal + timedelta(days=1)
 
 

@@ -1,6 +1,7 @@
 """The `tidewheel` command. Results go to stdout, messages to stderr.
 
-Exit codes: 0 done, 1 the demo did not end as it should, 2 it could not be done as asked; the message says why.
+Exit codes: 0 done, 1 the demo did not end as it should, 2 it could not be done as asked; the message says why. Those of
+`schedules plan` and `apply` stand in `schedules/command.py`.
 """
 
 import asyncio
@@ -17,9 +18,11 @@ from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
 from tidewheel_cli.dev.command import state_directory
 from tidewheel_cli.dev.options import Options
+from tidewheel_cli.schedules.command import app as schedules
 from tidewheel_common.core.errors import TidewheelError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(schedules, name="schedules")
 
 
 @app.callback()

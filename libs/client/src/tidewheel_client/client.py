@@ -98,9 +98,9 @@ class Client:
         """Create a recurring schedule; `options` are the fields of `POST /v1/schedules`."""
         return await self._call("POST", "/v1/schedules", json={"name": name, "handler": handler, **options})
 
-    async def schedules(self) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over all schedules."""
-        async for schedule in self._pages("/v1/schedules", {}):
+    async def schedules(self, **filters: Any) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over the schedules that match the filters of `GET /v1/schedules`, the newest first."""
+        async for schedule in self._pages("/v1/schedules", filters):
             yield schedule
 
     async def schedule(self, schedule_id: str) -> dict[str, Any]:
@@ -111,14 +111,17 @@ class Client:
         """Change a schedule; with the `ETag` of what was read, only when nobody has changed it since."""
         return await self._call("PATCH", f"/v1/schedules/{schedule_id}", json=changes, headers=_matching(etag))
 
-    async def pause_schedule(self, schedule_id: str, *, until: datetime | None = None) -> dict[str, Any]:
-        """Stop a schedule from firing until it is resumed, or until a time."""
-        params = {} if until is None else {"until": until.isoformat()}
-        return await self._call("POST", f"/v1/schedules/{schedule_id}:pause", params=params)
+    async def pause_schedule(
+        self, schedule_id: str, *, until: datetime | None = None, reason: str | None = None, etag: str | None = None
+    ) -> dict[str, Any]:
+        """Stop a schedule from firing until it is resumed, or until a time; say why to whoever finds it paused."""
+        given = {"until": None if until is None else until.isoformat(), "reason": reason}
+        params = {name: value for name, value in given.items() if value is not None}
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:pause", params=params, headers=_matching(etag))
 
-    async def resume_schedule(self, schedule_id: str) -> dict[str, Any]:
+    async def resume_schedule(self, schedule_id: str, *, etag: str | None = None) -> dict[str, Any]:
         """Let a schedule fire again, from its next time on."""
-        return await self._call("POST", f"/v1/schedules/{schedule_id}:resume")
+        return await self._call("POST", f"/v1/schedules/{schedule_id}:resume", headers=_matching(etag))
 
     async def trigger_schedule(self, schedule_id: str) -> dict[str, Any]:
         """Fire a schedule now; return the `task_id` and the `nominal_at` of its task."""
@@ -148,9 +151,9 @@ class Client:
         async for fire in self._pages(f"/v1/schedules/{schedule_id}/fires", {}):
             yield fire
 
-    async def delete_schedule(self, schedule_id: str) -> None:
+    async def delete_schedule(self, schedule_id: str, *, etag: str | None = None) -> None:
         """Delete a schedule; what it has fired goes on."""
-        await self._call("DELETE", f"/v1/schedules/{schedule_id}")
+        await self._call("DELETE", f"/v1/schedules/{schedule_id}", headers=_matching(etag))
 
     async def explain(self, task_id: str) -> dict[str, Any]:
         """Return why a task is not running yet: every gate on its way, who holds it, and when it lifts."""

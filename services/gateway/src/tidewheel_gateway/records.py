@@ -193,6 +193,11 @@ class ScheduleRecord:
     ended_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    managed_by: str | None = None
+    pause_reason: str | None = None
+    failures: int = 0
+    last_error: str | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

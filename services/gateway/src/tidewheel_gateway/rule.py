@@ -7,10 +7,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError, from_json, to_json
 
+from tidewheel_common.core.dst import Dst
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.misfire import MOST_CAUGHT_UP
 from tidewheel_common.core.recurrence import LONGEST, SHORTEST, Recurrence
-from tidewheel_common.core.rule import Rule, read_rule
+from tidewheel_common.core.rule import Rule, read_recurrence, read_rule
 from tidewheel_gateway.fields import Duration, Strict
 from tidewheel_gateway.problems import Fault
 
@@ -42,11 +43,36 @@ def _read_day(value: object) -> str:
 Day = Annotated[str, PlainValidator(_read_day), WithJsonSchema({"type": "string", "format": "date"})]
 
 
+class SolarChoice(Strict):
+    """An event of the sun at a place."""
+
+    event: Literal[
+        "dawn_astronomical",
+        "dawn_nautical",
+        "dawn_civil",
+        "sunrise",
+        "solar_noon",
+        "sunset",
+        "dusk_civil",
+        "dusk_nautical",
+        "dusk_astronomical",
+    ]
+    latitude: Annotated[float, Field(strict=True, ge=-90, le=90)] = Field(description="Degrees north.")
+    longitude: Annotated[float, Field(strict=True, ge=-180, le=180)] = Field(description="Degrees east.")
+
+
 class Spec(Strict):
-    """One of the rules of a schedule: either `every` or `cron`."""
+    """One of the rules of a schedule: exactly one of its fields."""
 
     every: Every | None = None
     cron: Cron | None = None
+    rrule: Cron | None = Field(
+        None,
+        description="RFC 5545, of FREQ=DAILY to YEARLY. It starts at `starts_at`, whose time of day counts where it "
+        "has no BYHOUR; COUNT and UNTIL are `max_fires` and `ends_at`.",
+        examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0"],
+    )
+    solar: SolarChoice | None = None
 
 
 class DstChoice(Strict):
@@ -90,7 +116,7 @@ Specs = Annotated[tuple[Spec, ...], Field(min_length=1, max_length=_MOST_SPECS)]
 
 Exclusions = Annotated[tuple[Exclusion, ...], Field(max_length=20)]
 
-KEPT: Final = ("specs", "dst", "exclusions", "ends_at", "max_fires", "jitter", "misfire")
+KEPT: Final = ("specs", "dst", "exclusions", "ends_at", "max_fires", "jitter", "misfire", "expires_after")
 """The fields that stand in the rule's JSON text; the others are columns."""
 
 RULE_DEFAULTS: Final[dict[str, Any]] = {
@@ -100,6 +126,7 @@ RULE_DEFAULTS: Final[dict[str, Any]] = {
     "ends_at": None,
     "max_fires": None,
     "jitter": 0.0,
+    "expires_after": None,
     "misfire": MisfireChoice().model_dump(),
 }
 
@@ -150,14 +177,15 @@ def _spec_faults(specs: list[dict[str, Any]], timezone: str, starts_at: datetime
     faults: list[Fault] = []
     for place, spec in enumerate(specs):
         pointer = f"/specs/{place}" if listed else ""
-        if (spec.get("every") is None) == (spec.get("cron") is None):
-            detail = "Give either `every` or `cron`, and not both."
+        kinds = [kind for kind in Spec.model_fields if spec.get(kind) is not None]
+        if len(kinds) != 1:
+            detail = "Give one of `every`, `cron`, `rrule` and `solar`, and not more."
             faults.append(Fault(code="one_rule", pointer=pointer, detail=detail))
             continue
         try:
-            Recurrence(anchor=starts_at, every=spec.get("every"), cron=spec.get("cron"), timezone=timezone)
+            read_recurrence(spec, timezone=timezone, starts_at=starts_at, dst=Dst())
         except InvalidSchedule as error:
-            faults.append(Fault(code="invalid_cron", pointer=f"{pointer}/cron", detail=str(error)))
+            faults.append(Fault(code=f"invalid_{kinds[0]}", pointer=f"{pointer}/{kinds[0]}", detail=str(error)))
     return faults
 
 

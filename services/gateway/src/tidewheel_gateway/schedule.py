@@ -46,12 +46,19 @@ from tidewheel_gateway.rule import (
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 
-CLEARABLE: Final = frozenset({"every", "cron", "specs", "ends_at", "max_fires", "timeout", "backoff"})
+Owner = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+CLEARABLE: Final = frozenset(
+    {"every", "cron", "specs", "ends_at", "max_fires", "expires_after", "timeout", "backoff", "managed_by"}
+)
 """Fields that a patch may set to null."""
 
 _FORMS = ("every", "cron", "specs")
 _RULE = frozenset({*_FORMS, "timezone", "dst", "starts_at", "ends_at", "max_fires"})
 """Fields with which the next time is worked out anew."""
+
+UNTRIED: Final[dict[str, Any]] = {"failures": 0, "last_error": None, "retry_at": None}
+"""What was refused before a change says nothing of what comes after it."""
 
 
 class ScheduleSubmission(Strict):
@@ -77,6 +84,9 @@ class ScheduleSubmission(Strict):
         0.0, description="Each task runs up to so many seconds late, always before the next nominal time."
     )
     misfire: MisfireChoice = MisfireChoice()
+    expires_after: Timeout | None = Field(
+        None, description="Seconds after which a task that was fired and has not started expires."
+    )
     overlap: OverlapWord = Field("allow", description="What a fire does while a run of this schedule has not ended.")
     max_attempts: Attempts = 5
     timeout: Timeout | None = None
@@ -84,6 +94,7 @@ class ScheduleSubmission(Strict):
     removal_delay: Duration = 86400.0
     delivery: DeliveryWord = "at_least_once"
     tags: Tags = ()
+    managed_by: Owner | None = Field(None, description="The `schedules.yaml` that it is kept by, if one does.")
 
 
 class SchedulePatch(Strict):
@@ -107,6 +118,7 @@ class SchedulePatch(Strict):
     max_fires: MaxFires | None = None
     jitter: Jitter | None = None
     misfire: MisfireChoice | None = None
+    expires_after: Timeout | None = None
     overlap: OverlapWord | None = None
     max_attempts: Attempts | None = None
     timeout: Timeout | None = None
@@ -114,6 +126,7 @@ class SchedulePatch(Strict):
     removal_delay: Duration | None = None
     delivery: DeliveryWord | None = None
     tags: Tags | None = None
+    managed_by: Owner | None = None
 
 
 def new_record(
@@ -161,6 +174,7 @@ def changed_record(
         rule=write_rule(record.rule, given),
         payload=record.payload if sealed is None else sealed,
         updated_at=now,
+        **UNTRIED,
     )
     if not _RULE & given.keys():
         faults = check(changed)
@@ -169,20 +183,32 @@ def changed_record(
     return planned(replace(changed, starts_at=now) if anew else changed, now)
 
 
-def paused_record(record: ScheduleRecord, *, until: datetime | None, now: datetime) -> ScheduleRecord | list[Fault]:
+def paused_record(
+    record: ScheduleRecord, *, until: datetime | None, reason: str | None, now: datetime
+) -> ScheduleRecord | list[Fault]:
     """Return the row of a schedule that fires no more, until it is resumed or a time has come."""
     if until is not None and until <= now:
         return [Fault(code="in_the_past", parameter="until", detail="This time has passed already.")]
-    if record.ended_at is not None or (record.paused_at is not None and record.paused_until == until):
+    same = record.paused_until == until and record.pause_reason == reason
+    if record.ended_at is not None or (record.paused_at is not None and same):
         return record
-    return replace(record, paused_at=record.paused_at or now, paused_until=until, next_run_at=None, updated_at=now)
+    return replace(
+        record,
+        paused_at=record.paused_at or now,
+        paused_until=until,
+        pause_reason=reason,
+        next_run_at=None,
+        updated_at=now,
+        **UNTRIED,
+    )
 
 
 def resumed_record(record: ScheduleRecord, *, now: datetime) -> ScheduleRecord | list[Fault]:
     """Return the row of a schedule that fires again, from its next time on: what was missed stays missed."""
     if record.paused_at is None:
         return record
-    return planned(replace(record, paused_at=None, paused_until=None, updated_at=now), now)
+    awake = replace(record, paused_at=None, paused_until=None, pause_reason=None, updated_at=now, **UNTRIED)
+    return planned(awake, now)
 
 
 def planned(record: ScheduleRecord, now: datetime) -> ScheduleRecord | list[Fault]:

@@ -45,10 +45,17 @@ async def schedule_lock(
 
 
 async def schedules_list(
-    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    *,
+    below: UUID | None,
+    count: int,
+    managed_by: str | None = None,
+    name: str | None = None,
 ) -> list[ScheduleRecord]:
-    """Read a tenant's schedules, the newest first, from below an id."""
-    rows = await _many(connection, "schedules_list", {"tenant_id": tenant_id, "below": below, "count": count})
+    """Read a tenant's schedules, or those of one file or one name, the newest first, from below an id."""
+    parameters = {"tenant_id": tenant_id, "below": below, "count": count, "managed_by": managed_by, "name": name}
+    rows = await _many(connection, "schedules_list", parameters)
     return [ScheduleRecord(**row) for row in rows]
 
 
@@ -72,6 +79,7 @@ async def schedule_fire(
     record: ScheduleRecord,
     entries: Sequence[tuple[datetime, UUID]],
     *,
+    expires_after: float | None,
     reason: str,
     now: datetime | None = None,
 ) -> list[FireRecord]:
@@ -81,6 +89,7 @@ async def schedule_fire(
         connection: inside a transaction.
         record: the schedule.
         entries: nominal times, each with the id of its task.
+        expires_after: seconds after which a task that has not started expires.
         reason: why, as a sentence for the ledger.
         now: instead of the database's clock.
     """
@@ -89,6 +98,7 @@ async def schedule_fire(
         "tenant_id": record.tenant_id,
         "nominals": [nominal for nominal, _ in entries],
         "task_ids": [task_id for _, task_id in entries],
+        "expires_after": expires_after,
         "reason": reason,
         "now": now,
     }

@@ -9,12 +9,12 @@ SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
 -- Keep a new schedule, unless its name is taken.
 INSERT INTO schedules (
     id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, rule, overlap, max_attempts, timeout,
-    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at
+    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at, managed_by
 )
 VALUES (
     :id, :tenant_id, :name, :handler, :queue, :priority, :payload, :every, :cron, :timezone,
     CAST(CAST(:rule AS text) AS jsonb), :overlap, :max_attempts, :timeout, CAST(CAST(:backoff AS text) AS jsonb),
-    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at
+    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at, :managed_by
 )
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING id;
@@ -23,7 +23,8 @@ RETURNING id;
 -- Read a schedule of a tenant and the clock.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at,
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id;
@@ -32,19 +33,23 @@ WHERE id = :id AND tenant_id = :tenant_id;
 -- Read a schedule of a tenant and the clock, and keep it as it is until the transaction ends.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at,
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id
 FOR UPDATE;
 
 -- name: schedules_list :many
--- Read a tenant's schedules, the newest first, from below an id.
+-- Read a tenant's schedules, or those that one file keeps or that have a name, the newest first, from below an id.
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
-    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at
+    next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
+    last_error, retry_at
 FROM schedules
 WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
+    AND (CAST(:managed_by AS text) IS NULL OR managed_by = :managed_by)
+    AND (CAST(:name AS text) IS NULL OR name = :name)
 ORDER BY id DESC
 LIMIT :count;
 
@@ -56,7 +61,8 @@ UPDATE schedules SET
     max_attempts = :max_attempts, timeout = :timeout, backoff = CAST(CAST(:backoff AS text) AS jsonb),
     removal_delay = :removal_delay, delivery = :delivery, tags = :tags, starts_at = :starts_at,
     next_run_at = :next_run_at, paused_at = :paused_at, paused_until = :paused_until, ended_at = :ended_at,
-    updated_at = :updated_at
+    updated_at = :updated_at, managed_by = :managed_by, pause_reason = :pause_reason, failures = :failures,
+    last_error = :last_error, retry_at = :retry_at
 WHERE id = :id AND tenant_id = :tenant_id
 RETURNING id;
 
@@ -90,10 +96,11 @@ written AS (
 )
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
-    tags, schedule_id, nominal_at, run_at, created_at, ready_at
+    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at
 )
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
-    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at, written.fired_at,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at,
+    written.fired_at + make_interval(secs => CAST(:expires_after AS double precision)), written.fired_at,
     written.fired_at
 FROM written, schedules AS s
 WHERE s.id = :id AND s.tenant_id = :tenant_id

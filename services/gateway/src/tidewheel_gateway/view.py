@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json, to_json
 
 from tidewheel_common.core.lifecycle import State
+from tidewheel_gateway.etag import etag_of
 from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, ParentFailureWord, PriorityWord
 from tidewheel_gateway.records import AttemptRecord, FireRecord, ScheduleRecord, TaskRecord
@@ -145,6 +146,7 @@ class ScheduleSummary(BaseModel):
     max_fires: int | None
     jitter: float
     misfire: MisfireChoice
+    expires_after: float | None
     overlap: OverlapWord
     max_attempts: int
     timeout: float | None
@@ -158,9 +160,15 @@ class ScheduleSummary(BaseModel):
     last_run_at: datetime | None
     paused_at: datetime | None
     paused_until: datetime | None
+    pause_reason: str | None = Field(description="Why it is paused, where somebody has said so.")
     ended_at: datetime | None = Field(description="Set when there is no next time any more.")
     fired: int = Field(description="How often it has fired by its rule.")
+    failures: int = Field(description="How often its fire was refused since one last succeeded.")
+    last_error: str | None = Field(description="Why its fire was refused, while it is tried again.")
+    retry_at: datetime | None = Field(description="When the refused fire is tried again.")
     source: str = Field(description="`api`, or `celery` when it came from an app's `beat_schedule`.")
+    managed_by: str | None = Field(description="The `schedules.yaml` that it is kept by.")
+    etag: str = Field(description="The `ETag` of what callers can change of it.")
     created_at: datetime
     updated_at: datetime
 
@@ -303,7 +311,7 @@ def attempt(record: AttemptRecord, error: str | None) -> Json:
 
 def schedule_summary(record: ScheduleRecord) -> Json:
     """Return a stored schedule without its payload."""
-    parts = {**RULE_DEFAULTS, **from_json(record.rule)}
+    parts = {**RULE_DEFAULTS, **from_json(record.rule), "etag": etag_of(record)}
     return {**_shown(record, (name for name in ScheduleSummary.model_fields if name not in parts)), **parts}
 
 

@@ -1,4 +1,8 @@
-"""Reads the `beat_schedule` of a Celery app: each entry as a schedule of ours, or a sentence that says why not."""
+"""Reads the `beat_schedule` of a Celery app: each entry as a schedule of ours, or a sentence that says why not.
+
+Of an entry's `options` those are kept that mean something here: the queue, the priority, the time limit,
+the seconds until it expires.
+"""
 
 import inspect
 import json
@@ -9,7 +13,10 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab, schedule, solar
+
+from tidewheel_common.core.recurrence import LONGEST
+from tidewheel_common.core.task import Priority
 
 LONGEST_NAME = 200
 UNLIMITED = 1000
@@ -20,6 +27,9 @@ _OUR_QUEUE = "default"
 _WILDCARD = re.compile(r"\*(/\d+)?")
 _HANDLER = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_KEPT = frozenset({"queue", "priority", "time_limit", "expires"})
+_LOW_NUMBERS_FIRST = ("redis", "rediss", "sentinel", "valkey")
+"""Transports on which 0 is the highest priority; on the others 9 is."""
 
 
 class Unfit(Exception):
@@ -28,16 +38,20 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatEntry:
-    """An entry of a `beat_schedule`; `payload` is JSON text."""
+    """An entry of a `beat_schedule`; `payload` and `rule` are JSON texts, `ignored` names options without a meaning."""
 
     name: str
     handler: str
     queue: str
     every: float | None
     cron: str | None
+    rule: str
     timezone: str
     payload: str
     max_attempts: int
+    priority: int
+    timeout: float | None
+    ignored: tuple[str, ...] = ()
 
 
 def read_entries(app: Celery) -> tuple[list[BeatEntry], dict[str, str]]:
@@ -63,36 +77,74 @@ def _read(app: Celery, name: str, given: Mapping[str, Any]) -> BeatEntry:
         raise Unfit(f"Its name must have 1 to {LONGEST_NAME} printable characters.")
     if not _HANDLER.fullmatch(handler):
         raise Unfit("The name of its task has characters that a handler's name may not have.")
-    every, cron = _rule(given.get("schedule"))
+    every, cron, rule = _rule(given.get("schedule"))
     zone: Any = app.conf.timezone
+    options = dict(given.get("options") or {})
     return BeatEntry(
         name=name,
         handler=handler,
-        queue=_queue(app, handler, given.get("options") or {}),
+        queue=_queue(app, handler, options),
         every=every,
         cron=cron,
+        rule=json.dumps(rule | _expiry(options.get("expires"))),
         timezone=str(zone) if zone else "UTC",
         payload=_payload(app, handler, given.get("args") or (), given.get("kwargs") or {}),
         max_attempts=_attempts(app, handler),
+        priority=_priority(app, options.get("priority")),
+        timeout=_timeout(options.get("time_limit")),
+        ignored=_ignored(options),
     )
 
 
-def _rule(given: object) -> tuple[float | None, str | None]:
+def _rule(given: object) -> tuple[float | None, str | None, dict[str, Any]]:
+    """Return an interval, a cron expression, and what only the rule's JSON text can say."""
     match given:
         case bool():
             raise Unfit("Its schedule is no time.")
         case crontab():
-            return None, _cron(given)
+            return None, _cron(given), {}
         case int() | float():
-            return float(given), None
+            return float(given), None, {}
         case timedelta():
-            return given.total_seconds(), None
+            return given.total_seconds(), None, {}
         case schedule() if type(given) is schedule:
             interval: Any = given
-            return interval.run_every.total_seconds(), None
+            return interval.run_every.total_seconds(), None, {}
+        case solar():
+            return None, None, _solar(given)
         case _:
             kind = type(given).__name__
-            raise Unfit(f"Schedules of the kind {kind!r} are not served; write a crontab or an interval.")
+            raise Unfit(f"Schedules of the kind {kind!r} are not served; write a crontab, an interval or a solar.")
+
+
+def _expiry(given: object) -> dict[str, Any]:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    return {"expires_after": float(seconds)} if isinstance(seconds, int | float) and 0 < seconds < LONGEST else {}
+
+
+def _ignored(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that mean nothing here, such as an `expires` that is a date and not a number of seconds."""
+    dated = {"expires"} if options.get("expires") is not None and not _expiry(options["expires"]) else set()
+    return tuple(sorted(name for name in (options.keys() - _KEPT) | dated if options[name] is not None))
+
+
+def _solar(given: solar) -> dict[str, Any]:
+    place: Any = given
+    sun = {"event": place.event, "latitude": float(place.lat), "longitude": float(place.lon)}
+    return {"specs": [{"solar": sun}]}
+
+
+def _priority(app: Celery, given: object) -> int:
+    """Return one of our three priorities for one of Celery's ten, which its transports count in opposite ways."""
+    if not isinstance(given, int):
+        return Priority.MEDIUM
+    scheme = str(app.conf.broker_url or "").partition(":")[0].partition("+")[0]
+    urgency = 9 - given if scheme in _LOW_NUMBERS_FIRST else given
+    return Priority.HIGH if urgency > 6 else Priority.LOW if urgency < 3 else Priority.MEDIUM  # noqa: PLR2004 - of ten
+
+
+def _timeout(given: object) -> float | None:
+    return float(given) if isinstance(given, int | float) and 0 < given < LONGEST else None
 
 
 def _cron(given: crontab) -> str:

@@ -1,6 +1,6 @@
 """What the scheduler counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 
@@ -31,6 +31,19 @@ class Counts:
         )
         self.paused = Counter(
             "tidewheel_scheduler_paused", "Schedules paused because no clock can follow them.", registry=registry
+        )
+        self.refused = Counter(
+            "tidewheel_scheduler_fires_refused", "Fires that failed and are tried again later.", registry=registry
+        )
+        self.failing = Gauge(
+            "tidewheel_scheduler_failing_schedules",
+            "Schedules whose last fire was refused; each says why in `last_error`.",
+            registry=registry,
+        )
+        self.beat_refused = Gauge(
+            "tidewheel_scheduler_beat_entries_refused",
+            "Entries of the app's beat_schedule that cannot be followed; the log says why.",
+            registry=registry,
         )
         self.expired = Counter(
             "tidewheel_scheduler_expired", "Tasks that had not started before they expired.", registry=registry

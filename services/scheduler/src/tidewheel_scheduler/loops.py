@@ -97,11 +97,11 @@ def _working_loops(
         Loop(name="release", tick=releasing.tick, every=release.EVERY, wake=wakes.release),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
         Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
-        *_synchronising(process.settings, engine, wakes),
+        *_synchronising(process.settings, engine, wakes, counts),
     ]
 
 
-def _synchronising(settings: SchedulerSettings, engine: AsyncEngine, wakes: _Wakes) -> list[Loop]:
+def _synchronising(settings: SchedulerSettings, engine: AsyncEngine, wakes: _Wakes, counts: Counts) -> list[Loop]:
     if settings.celery_app is None:
         return []
     following = sync.Sync(
@@ -109,6 +109,7 @@ def _synchronising(settings: SchedulerSettings, engine: AsyncEngine, wakes: _Wak
         sealer=Sealer(settings.keyring()),
         app=find_app(settings.celery_app),
         wake_fire=wakes.fire.set,
+        refused=counts.beat_refused,
     )
     return [Loop(name="sync", tick=following.tick, every=sync.EVERY)]
 

@@ -61,13 +61,29 @@ WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 )
 SELECT s.id, s.every, s.cron, s.timezone, CAST(s.rule AS text) AS rule, s.starts_at, s.next_run_at, s.overlap, s.fired,
-    s.held_at, (SELECT now FROM clock) AS now,
+    s.held_at, s.failures, (SELECT now FROM clock) AS now,
     CASE WHEN s.overlap = 'allow' THEN CAST('{}' AS uuid[]) ELSE ARRAY(
         SELECT t.id FROM tasks AS t WHERE t.schedule_id = s.id AND t.remove_at IS NULL LIMIT 100
     ) END AS open_runs
 FROM schedules AS s
-WHERE s.next_run_at <= (SELECT now FROM clock)
+WHERE s.next_run_at <= (SELECT now FROM clock) AND s.retry_at IS NULL
 ORDER BY s.next_run_at
+LIMIT :size
+FOR UPDATE OF s SKIP LOCKED;
+
+-- name: schedules_retrying :many
+-- Hold the schedules whose fire was refused, where the time of the next try has come.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+SELECT s.id, s.every, s.cron, s.timezone, CAST(s.rule AS text) AS rule, s.starts_at, s.next_run_at, s.overlap, s.fired,
+    s.held_at, s.failures, (SELECT now FROM clock) AS now,
+    CASE WHEN s.overlap = 'allow' THEN CAST('{}' AS uuid[]) ELSE ARRAY(
+        SELECT t.id FROM tasks AS t WHERE t.schedule_id = s.id AND t.remove_at IS NULL LIMIT 100
+    ) END AS open_runs
+FROM schedules AS s
+WHERE s.retry_at <= (SELECT now FROM clock) AND s.next_run_at <= (SELECT now FROM clock)
+ORDER BY s.retry_at
 LIMIT :size
 FOR UPDATE OF s SKIP LOCKED;
 
@@ -77,9 +93,10 @@ WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 )
 SELECT s.id, s.every, s.cron, s.timezone, CAST(s.rule AS text) AS rule, s.starts_at, s.next_run_at, s.overlap, s.fired,
-    s.held_at, (SELECT now FROM clock) AS now
+    s.held_at, s.failures, (SELECT now FROM clock) AS now
 FROM schedules AS s
 WHERE s.held_at IS NOT NULL AND s.paused_at IS NULL
+    AND (s.retry_at IS NULL OR s.retry_at <= (SELECT now FROM clock))
     AND NOT EXISTS (SELECT FROM tasks AS t WHERE t.schedule_id = s.id AND t.remove_at IS NULL)
 ORDER BY s.held_at
 LIMIT :size
@@ -98,8 +115,9 @@ WITH clock AS MATERIALIZED (
 ), entry AS MATERIALIZED (
     SELECT *
     FROM unnest(CAST(:entry_ids AS uuid[]), CAST(:nominals AS timestamptz[]), CAST(:outcomes AS text[]),
-        CAST(:reasons AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ats AS timestamptz[]))
-        AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at)
+        CAST(:reasons AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ats AS timestamptz[]),
+        CAST(:expires_ats AS timestamptz[]))
+        AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at, expires_at)
 ), written AS (
     INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason)
     SELECT entry.schedule_id, entry.nominal_at, schedules.tenant_id, entry.task_id, clock.now, entry.outcome,
@@ -110,16 +128,17 @@ WITH clock AS MATERIALIZED (
 ), moved AS (
     UPDATE schedules
     SET next_run_at = turn.following_at, last_run_at = greatest(last_run_at, turn.last_at), held_at = turn.held_at,
-        fired = fired + turn.fires, ended_at = CASE WHEN turn.ends THEN clock.now END
+        fired = fired + turn.fires, ended_at = CASE WHEN turn.ends THEN clock.now END, failures = 0,
+        last_error = NULL, retry_at = NULL
     FROM turn, clock
     WHERE schedules.id = turn.schedule_id
 )
 INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
-    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, created_at, ready_at, wait_until)
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until)
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority,
     CASE WHEN entry.run_at > written.fired_at THEN 'waiting' ELSE 'ready' END, s.payload, s.max_attempts, s.timeout,
-    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, written.fired_at,
-    CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
+    s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, entry.expires_at,
+    written.fired_at, CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
     CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END
 FROM written JOIN entry USING (schedule_id, nominal_at) JOIN schedules AS s ON s.id = written.schedule_id
 WHERE written.task_id IS NOT NULL
@@ -157,7 +176,7 @@ FOR UPDATE SKIP LOCKED;
 -- name: schedules_wake :exec
 -- End pauses: each schedule goes on with its first time after the end of its pause.
 UPDATE schedules
-SET paused_at = NULL, paused_until = NULL, next_run_at = woken.following_at, updated_at = clock.now,
+SET paused_at = NULL, paused_until = NULL, pause_reason = NULL, next_run_at = woken.following_at, updated_at = clock.now,
     ended_at = CASE WHEN woken.following_at IS NULL THEN clock.now END
 FROM unnest(CAST(:ids AS uuid[]), CAST(:followings AS timestamptz[])) AS woken (id, following_at),
     (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
@@ -166,16 +185,30 @@ WHERE schedules.id = woken.id;
 -- name: schedules_pause :exec
 -- Pause a schedule that no clock can follow.
 UPDATE schedules
-SET paused_at = clock.now, paused_until = NULL, next_run_at = NULL, updated_at = clock.now
+SET paused_at = clock.now, paused_until = NULL, pause_reason = :reason, next_run_at = NULL, updated_at = clock.now,
+    failures = 0, last_error = NULL, retry_at = NULL
 FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
 WHERE id = CAST(:id AS uuid);
 
--- name: schedules_next_due :one
--- Say in how many seconds the next schedule is due, or the next pause is over; null when there is neither.
+-- name: schedules_put_off :exec
+-- Write down why a schedule's fire was refused, and when it is tried again; its time stays as it is.
+UPDATE schedules
+SET failures = failures + 1, last_error = :reason,
+    retry_at = coalesce(CAST(:now AS timestamptz), clock_timestamp())
+        + make_interval(secs => CAST(:wait AS double precision))
+WHERE id = CAST(:id AS uuid);
+
+-- name: schedules_outlook :one
+-- Say in how many seconds the next schedule is due, or the next pause is over, and how many fires are being refused.
+WITH failing AS (
+    SELECT greatest(retry_at, next_run_at) AS at FROM schedules WHERE retry_at IS NOT NULL
+)
 SELECT CAST(extract(epoch FROM least(
-        (SELECT min(next_run_at) FROM schedules WHERE next_run_at IS NOT NULL),
+        (SELECT min(next_run_at) FROM schedules WHERE next_run_at IS NOT NULL AND retry_at IS NULL),
+        (SELECT min(at) FROM failing),
         (SELECT min(paused_until) FROM schedules WHERE paused_until IS NOT NULL)
-    ) - coalesce(CAST(:now AS timestamptz), clock_timestamp())) AS double precision) AS seconds;
+    ) - coalesce(CAST(:now AS timestamptz), clock_timestamp())) AS double precision) AS seconds,
+    (SELECT count(*) FROM failing) AS failing;
 
 -- name: tasks_lost :many
 -- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long. Leases from before

@@ -27,6 +27,7 @@ class DueSchedule:
     overlap: str
     fired: int
     held_at: datetime | None
+    failures: int
     now: datetime
     open_runs: list[UUID] = field(default_factory=list)
 
@@ -46,11 +47,12 @@ class PausedSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """An entry for the ledger; where it fires, with its task and the time at which that runs."""
+    """An entry for the ledger; where it fires, with its task, when that runs and when it expires unstarted."""
 
     entry: Entry
     task_id: UUID | None
     run_at: datetime | None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class Turn:
 
     Attributes:
         schedule_id: whose turn it is.
+        at: when it is taken.
         entries: for the ledger.
         following_at: the next nominal time.
         held_at: the nominal time that waits for a run to end.
@@ -68,6 +71,7 @@ class Turn:
     """
 
     schedule_id: UUID
+    at: datetime
     entries: tuple[Written, ...]
     following_at: datetime | None
     held_at: datetime | None
@@ -76,9 +80,28 @@ class Turn:
     cancel: tuple[UUID, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """How the schedules stand.
+
+    Attributes:
+        seconds: until the next one is due; negative when it already is, None when none is.
+        failing: how many wait for another try of a refused fire.
+    """
+
+    seconds: float | None
+    failing: int
+
+
 async def schedules_due(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules that are due, until the transaction ends."""
     rows = await _run(connection, "schedules_due", {"now": now, "size": size})
+    return [DueSchedule(**row) for row in rows.mappings()]
+
+
+async def schedules_retrying(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
+    """Hold up to `size` schedules whose fire was refused and is to be tried again."""
+    rows = await _run(connection, "schedules_retrying", {"now": now, "size": size})
     return [DueSchedule(**row) for row in rows.mappings()]
 
 
@@ -106,6 +129,7 @@ async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, 
         "reasons": [written.entry.reason for _, written in pairs],
         "task_ids": [written.task_id for _, written in pairs],
         "run_ats": [written.run_at for _, written in pairs],
+        "expires_ats": [written.expires_at for _, written in pairs],
     }
     return list((await _run(connection, "schedules_fire", values)).scalars())
 
@@ -130,15 +154,22 @@ async def schedules_wake(
     await _run(connection, "schedules_wake", values)
 
 
-async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, now: datetime | None) -> None:
+async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, reason: str, now: datetime | None) -> None:
     """Pause a schedule that no clock can follow."""
-    await _run(connection, "schedules_pause", {"now": now, "id": schedule_id})
+    await _run(connection, "schedules_pause", {"now": now, "id": schedule_id, "reason": reason})
 
 
-async def schedules_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
-    """Return in how many seconds the next schedule is due; negative when it already is, None when none is."""
-    seconds: float | None = (await _run(connection, "schedules_next_due", {"now": now})).scalar_one()
-    return seconds
+async def schedules_put_off(
+    connection: AsyncConnection, schedule_id: UUID, *, reason: str, wait: float, now: datetime | None
+) -> None:
+    """Write down why a fire was refused; it is tried again after `wait` seconds."""
+    values = {"now": now, "id": schedule_id, "reason": reason, "wait": wait}
+    await _run(connection, "schedules_put_off", values)
+
+
+async def schedules_outlook(connection: AsyncConnection, *, now: datetime | None) -> Outlook:
+    """Return when the next schedule is due, and how many are being refused."""
+    return Outlook(**(await _run(connection, "schedules_outlook", {"now": now})).mappings().one())
 
 
 async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:

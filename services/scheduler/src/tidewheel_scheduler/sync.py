@@ -4,18 +4,21 @@ It happens once, at the start of each scheduler, under a lock: any number of the
 entry fires as every schedule does, once for each nominal time, however many schedulers run.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from celery import Celery
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.errors import InvalidSchedule
-from tidewheel_common.core.recurrence import Recurrence
+from tidewheel_common.core.plan import Plan
+from tidewheel_common.core.rule import read_rule
 from tidewheel_common.crypto.sealed import Sealer, Subject, Unsealable
 from tidewheel_scheduler import sync_queries as queries
 from tidewheel_scheduler.beat_entries import BeatEntry, read_entries
@@ -37,6 +40,7 @@ class Sync:
     sealer: Sealer
     app: Celery
     wake_fire: Callable[[], None]
+    refused: Gauge
     new_id: Callable[[], UUID] = uuid7
     done: bool = False
 
@@ -45,8 +49,7 @@ class Sync:
         if self.done:
             return None
         entries, refused = read_entries(self.app)
-        for name, reason in refused.items():
-            log.warning("beat entry refused", entry=name, error=reason)
+        self._tell(entries, refused)
         async with self.engine.begin() as connection:
             await queries.sync_lock(connection)
             tenant, instant = await queries.tenant_ensure(connection, self.new_id(), TENANT, now=now)
@@ -61,12 +64,21 @@ class Sync:
         self.wake_fire()
         return None
 
+    def _tell(self, entries: Sequence[BeatEntry], refused: Mapping[str, str]) -> None:
+        """Say what is not followed: entries that do not fit, and options that mean nothing here."""
+        for name, reason in refused.items():
+            log.warning("beat entry refused", entry=name, error=reason)
+        for entry in entries:
+            if entry.ignored:
+                log.warning("beat options ignored", entry=entry.name, options=list(entry.ignored))
+        self.refused.set(len(refused))
+
     async def _keep(
         self, connection: AsyncConnection, tenant: UUID, entry: BeatEntry, kept: Synced | None, now: datetime
     ) -> None:
         try:
             anchor = now if kept is None or kept.every != entry.every else kept.starts_at
-            following = _recurrence(entry, anchor).next_after(now)
+            following = _plan(entry, anchor).next_after(now)
         except InvalidSchedule as error:
             log.warning("beat entry refused", entry=entry.name, error=str(error))
             return
@@ -90,8 +102,11 @@ class Sync:
         return self.sealer.seal(entry.payload.encode(), tenant=tenant, subject=subject, field="payload")
 
     def _differs(self, tenant: UUID, entry: BeatEntry, kept: Synced) -> bool:
-        columns = ("handler", "queue", "every", "cron", "timezone", "max_attempts")
+        columns = ("handler", "queue", "every", "cron", "timezone", "max_attempts", "priority", "timeout")
         if any(getattr(entry, name) != getattr(kept, name) for name in columns):
+            return True
+        given, known = json.loads(entry.rule), json.loads(kept.rule)
+        if any(given.get(name) != known.get(name) for name in ("specs", "expires_after")):
             return True
         try:
             payload = self.sealer.open(kept.payload, tenant=tenant, task_id=None, schedule_id=kept.id, field="payload")
@@ -100,5 +115,6 @@ class Sync:
         return payload != entry.payload.encode()
 
 
-def _recurrence(entry: BeatEntry, anchor: datetime) -> Recurrence:
-    return Recurrence(anchor=anchor, every=entry.every, cron=entry.cron, timezone=entry.timezone)
+def _plan(entry: BeatEntry, anchor: datetime) -> Plan:
+    rule = read_rule(every=entry.every, cron=entry.cron, timezone=entry.timezone, starts_at=anchor, rule=entry.rule)
+    return rule.plan

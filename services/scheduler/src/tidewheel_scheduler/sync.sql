@@ -14,7 +14,8 @@ FROM (SELECT id FROM made UNION ALL SELECT id FROM tenants WHERE name = :name LI
 
 -- name: synced_find :many
 -- Read every schedule of the tenant that came from an app.
-SELECT id, name, handler, queue, every, cron, timezone, payload, max_attempts, starts_at, source, paused_at
+SELECT id, name, handler, queue, every, cron, CAST(rule AS text) AS rule, timezone, payload, max_attempts, priority,
+    timeout, starts_at, source, paused_at
 FROM schedules
 WHERE tenant_id = :tenant_id AND source IN ('celery', 'celery_removed')
 FOR UPDATE;
@@ -22,12 +23,12 @@ FOR UPDATE;
 -- name: synced_insert :one
 -- Keep a new entry, unless a schedule that somebody made has its name.
 INSERT INTO schedules (
-    id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, max_attempts, removal_delay, delivery,
-    starts_at, next_run_at, created_at, updated_at, source
+    id, tenant_id, name, handler, queue, priority, payload, every, cron, rule, timezone, max_attempts, timeout,
+    removal_delay, delivery, starts_at, next_run_at, created_at, updated_at, source
 )
 VALUES (
-    :id, :tenant_id, :name, :handler, :queue, 1, :payload, :every, :cron, :timezone, :max_attempts, :removal_delay,
-    'at_least_once', :now, :next_run_at, :now, :now, 'celery'
+    :id, :tenant_id, :name, :handler, :queue, :priority, :payload, :every, :cron, CAST(CAST(:rule AS text) AS jsonb),
+    :timezone, :max_attempts, :timeout, :removal_delay, 'at_least_once', :now, :next_run_at, :now, :now, 'celery'
 )
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING id;
@@ -36,13 +37,18 @@ RETURNING id;
 -- Follow an entry that has changed, or that is back.
 UPDATE schedules
 SET handler = :handler, queue = :queue, payload = :payload, every = :every, cron = :cron, timezone = :timezone,
-    rule = rule - 'specs', max_attempts = :max_attempts, starts_at = :starts_at, next_run_at = :next_run_at,
-    paused_at = :paused_at, paused_until = NULL, ended_at = NULL, updated_at = :now, source = 'celery'
+    rule = (rule - 'specs' - 'expires_after') || CAST(CAST(:rule AS text) AS jsonb), max_attempts = :max_attempts, priority = :priority,
+    timeout = :timeout, starts_at = :starts_at, next_run_at = :next_run_at,
+    paused_at = :paused_at, paused_until = NULL, ended_at = NULL, updated_at = :now, source = 'celery',
+    pause_reason = CASE WHEN CAST(:paused_at AS timestamptz) IS NOT NULL THEN pause_reason END,
+    failures = 0, last_error = NULL, retry_at = NULL
 WHERE id = :id;
 
 -- name: synced_pause :many
 -- Pause the entries that the app has no more; they go on when they are back.
 UPDATE schedules
-SET paused_at = :now, paused_until = NULL, next_run_at = NULL, updated_at = :now, source = 'celery_removed'
+SET paused_at = :now, paused_until = NULL, next_run_at = NULL, updated_at = :now, source = 'celery_removed',
+    pause_reason = 'The app has this entry no more, or it cannot be followed as it is now.',
+    failures = 0, last_error = NULL, retry_at = NULL
 WHERE tenant_id = :tenant_id AND source = 'celery' AND NOT name = ANY (CAST(:names AS text[]))
 RETURNING name;

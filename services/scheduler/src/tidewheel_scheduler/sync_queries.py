@@ -28,9 +28,12 @@ class Synced:
     queue: str
     every: float | None
     cron: str | None
+    rule: str
     timezone: str
     payload: bytes
     max_attempts: int
+    priority: int
+    timeout: float | None
     starts_at: datetime
     source: str
     paused_at: datetime | None

@@ -16,7 +16,7 @@ def describe(plan: Plan) -> str:
     zone = plan.recurrences[0].timezone
     rules = "; and ".join(_describe(each) for each in plan.recurrences)
     parts = [f"{rules[0].upper()}{rules[1:]}"]
-    if any(each.cron is not None for each in plan.recurrences):
+    if any(each.cron is not None or each.rrule is not None for each in plan.recurrences):
         parts.append(f"by the clocks of {zone}")
     if plan.ends_at is not None:
         parts.append(f"until {_shown(plan.ends_at)}")
@@ -30,6 +30,10 @@ def describe(plan: Plan) -> str:
 def _describe(recurrence: Recurrence) -> str:
     if recurrence.every is not None:
         return f"every {_duration(recurrence.every)} counted from {_shown(recurrence.anchor)}"
+    if recurrence.rrule is not None:
+        return f"by the rule {recurrence.rrule.upper()}"
+    if (sun := recurrence.solar) is not None:
+        return f"at every {sun.event.replace('_', ' ')} at {sun.latitude:g}° N, {sun.longitude:g}° E"
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = "en_US"

@@ -15,9 +15,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tidewheel_common.core.calendar import Calendar, excluded
-from tidewheel_common.core.cron import is_shifted, read_zone
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.recurrence import Recurrence
+from tidewheel_common.core.walls import read_zone
 
 MOST_DUE = 1000
 """How many due times of one schedule are looked at singly; older ones are summed up in one entry of the ledger."""
@@ -134,4 +134,4 @@ class Plan:
         return read_zone(self.recurrences[0].timezone)
 
     def _all_shifted(self, nominal: datetime) -> bool:
-        return all(each.cron is not None and is_shifted(each.cron, self._zone, nominal) for each in self.recurrences)
+        return all(each.is_shifted(nominal) for each in self.recurrences)

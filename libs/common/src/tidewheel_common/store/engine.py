@@ -86,6 +86,14 @@ def _was_closed(error: BaseException | None) -> bool:
     return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
 
 
+def refusal(error: BaseException) -> str:
+    """Return why something was refused, as a sentence without any value of a row."""
+    if isinstance(error, DBAPIError):
+        said = str(error.orig).partition("\n")[0].rpartition(">: ")[2].rstrip(".")
+        return f"The database refused it: {said}."
+    return f"It could not be worked out ({type(error).__name__}); the log says more."
+
+
 def violates_unique(error: DBAPIError) -> bool:
     """Tell whether a unique key refused the row; any other refusal of the schema is a bug of ours."""
     return getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION

@@ -215,6 +215,11 @@ schedules = _Table(
     _maybe("paused_until", _INSTANT),
     _maybe("ended_at", _INSTANT),
     _must("source", Text, "'api'"),
+    _maybe("managed_by", Text),
+    _maybe("pause_reason", Text),
+    _must("failures", INTEGER, "0"),
+    _maybe("last_error", Text),
+    _maybe("retry_at", _INSTANT),
     _must("created_at", _INSTANT, "clock_timestamp()"),
     _must("updated_at", _INSTANT, "clock_timestamp()"),
 )
@@ -223,7 +228,19 @@ Index("schedules_name", schedules.c.tenant_id, schedules.c.name, unique=True)
 Index("schedules_tenant", schedules.c.tenant_id, schedules.c.id)
 Index("schedules_waking", schedules.c.paused_until, postgresql_where=schedules.c.paused_until.is_not(None))
 Index("schedules_held", schedules.c.held_at, postgresql_where=schedules.c.held_at.is_not(None))
-Index("schedules_due", schedules.c.next_run_at, postgresql_where=schedules.c.next_run_at.is_not(None))
+Index(
+    "schedules_due",
+    schedules.c.next_run_at,
+    postgresql_where=schedules.c.next_run_at.is_not(None) & schedules.c.retry_at.is_(None),
+)
+Index(
+    "schedules_managed",
+    schedules.c.tenant_id,
+    schedules.c.managed_by,
+    schedules.c.id,
+    postgresql_where=schedules.c.managed_by.is_not(None),
+)
+Index("schedules_retrying", schedules.c.retry_at, postgresql_where=schedules.c.retry_at.is_not(None))
 
 fires = _Table(
     "fires",

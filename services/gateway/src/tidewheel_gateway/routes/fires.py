@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import ConfigDict
 from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,9 +22,9 @@ from tidewheel_gateway.fields import Instant, Strict
 from tidewheel_gateway.idempotency import REPLAYED, read_key
 from tidewheel_gateway.parts import parts_of, tenant_of
 from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
-from tidewheel_gateway.records import ScheduleRecord
+from tidewheel_gateway.records import FireRecord, ScheduleRecord
 from tidewheel_gateway.routes.schedules import PageQuery, answer_schedule, keep_key
-from tidewheel_gateway.schedule import check
+from tidewheel_gateway.schedule import UNTRIED, check
 from tidewheel_gateway.validation import validate
 
 MOST: Final = 1000
@@ -93,7 +94,7 @@ async def trigger_schedule(request: Request, schedule_id: UUID) -> Response:
         record, now = found
         stored = None if key is None else await keep_key(connection, request, b"", key, made=task_id, now=now)
         if stored is None:
-            await schedule_queries.schedule_fire(connection, record, [(now, task_id)], reason="A caller triggered it.")
+            await _fire(connection, record, [(now, task_id)], reason="A caller triggered it.")
     parts.wakeups.dispatcher.wake()
     if stored is not None:
         task_id, now = stored.task_ids[0] or task_id, stored.accepted_at
@@ -127,11 +128,20 @@ async def backfill_schedule(request: Request, schedule_id: UUID) -> Response:
             raise not_found()
         record, now = found
         entries = [(time, parts.new_id()) for time in _passed(record, wanted, now)]
-        born = await schedule_queries.schedule_fire(connection, record, entries, reason="A caller backfilled it.")
+        born = await _fire(connection, record, entries, reason="A caller backfilled it.")
     if born:
         parts.wakeups.dispatcher.wake()
     shown = [{"nominal_at": each.nominal_at, "task_id": each.task_id} for each in born]
     return Response(to_json({"data": sorted(shown, key=lambda each: str(each["nominal_at"]))}), media_type=view.JSON)
+
+
+async def _fire(
+    connection: AsyncConnection, record: ScheduleRecord, entries: list[tuple[datetime, UUID]], *, reason: str
+) -> list[FireRecord]:
+    rule = _rule_of(record)
+    return await schedule_queries.schedule_fire(
+        connection, record, entries, expires_after=rule.expires_after, reason=reason
+    )
 
 
 def _passed(record: ScheduleRecord, wanted: BackfillRange, now: datetime) -> list[datetime]:
@@ -192,4 +202,5 @@ def _without_next(record: ScheduleRecord, now: datetime) -> ScheduleRecord:
     if record.next_run_at is None:
         raise Problem("nothing_to_skip", "The schedule is paused or has ended: it has no next time.")
     following = _rule_of(record).plan.next_after(record.next_run_at)
-    return replace(record, next_run_at=following, ended_at=now if following is None else None, updated_at=now)
+    ended_at = now if following is None else None
+    return replace(record, next_run_at=following, ended_at=ended_at, updated_at=now, **UNTRIED)

@@ -11,11 +11,11 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewheel_common.core.cron import read_zone
 from tidewheel_common.core.describe import describe
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.rule import EMPTY
+from tidewheel_common.core.walls import read_zone
 from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.fields import Instant, Strict

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +24,8 @@ from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
 from tidewheel_gateway.records import KeyBusy, KeyTaken, KeyUse, ScheduleRecord, Stored
 from tidewheel_gateway.schedule import (
     CLEARABLE,
+    Name,
+    Owner,
     SchedulePatch,
     ScheduleSubmission,
     changed_record,
@@ -37,6 +39,8 @@ _LIST: Final = b"schedules"
 
 router = declare.router("schedules")
 
+Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+
 Change = Callable[[ScheduleRecord, datetime], ScheduleRecord | list[Fault]]
 
 
@@ -46,6 +50,7 @@ class PauseQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     until: Instant | None = Field(None, description="When it goes on by itself; without one, when it is resumed.")
+    reason: Reason | None = Field(None, description="Why, for whoever finds it paused.")
 
 
 class PageQuery(BaseModel):
@@ -55,6 +60,13 @@ class PageQuery(BaseModel):
 
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
+
+
+class ScheduleQuery(PageQuery):
+    """Which schedules are listed."""
+
+    managed_by: Owner | None = Field(None, description="Only those that this file keeps.")
+    name: Name | None = Field(None, description="Only the one of this name.")
 
 
 @router.post(
@@ -123,13 +135,20 @@ async def keep_key(
     response_class=Response,
     responses={200: {"model": view.SchedulePage, "description": "One page."}, **declare.answers(400, 422)},
 )
-async def list_schedules(request: Request, wanted: Annotated[PageQuery, Query()]) -> Response:
+async def list_schedules(request: Request, wanted: Annotated[ScheduleQuery, Query()]) -> Response:
     """List schedules, the newest first."""
     parts, tenant = parts_of(request), tenant_of(request)
     scope = tenant.bytes + _LIST
     below = None if wanted.cursor is None else parts.cursors.read(wanted.cursor, scope)
     async with parts.engine.connect() as connection:
-        records = await schedule_queries.schedules_list(connection, tenant, below=below, count=wanted.limit + 1)
+        records = await schedule_queries.schedules_list(
+            connection,
+            tenant,
+            below=below,
+            count=wanted.limit + 1,
+            managed_by=wanted.managed_by,
+            name=wanted.name,
+        )
     shown = records[: wanted.limit]
     following = parts.cursors.write(shown[-1].id, scope) if len(records) > wanted.limit else None
     return Response(view.page([view.schedule_summary(each) for each in shown], following), media_type=view.JSON)
@@ -188,7 +207,9 @@ async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
 async def pause_schedule(request: Request, schedule_id: UUID, wanted: Annotated[PauseQuery, Query()]) -> Response:
     """Stop a schedule from firing, until it is resumed or a time has come. What it misses stays missed."""
     return await change_schedule(
-        request, schedule_id, lambda record, now: paused_record(record, until=wanted.until, now=now)
+        request,
+        schedule_id,
+        lambda record, now: paused_record(record, until=wanted.until, reason=wanted.reason, now=now),
     )
 
 
@@ -223,13 +244,18 @@ async def change_schedule(request: Request, schedule_id: UUID, change: Change) -
     "/v1/schedules/{schedule_id:uuid}",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "It is gone."}, **declare.answers(404)},
+    openapi_extra=declare.takes(matched=True),
+    responses={204: {"description": "It is gone."}, **declare.answers(404, 412)},
 )
 async def delete_schedule(request: Request, schedule_id: UUID) -> Response:
     """Delete a schedule. Tasks that it fired go on."""
-    async with parts_of(request).engine.connect() as connection:
-        if not await schedule_queries.schedule_delete(connection, tenant_of(request), schedule_id):
+    tenant = tenant_of(request)
+    async with parts_of(request).transactions.begin() as connection:
+        found = await schedule_queries.schedule_lock(connection, tenant, schedule_id)
+        if found is None:
             raise not_found()
+        check_match(request, found[0])
+        await schedule_queries.schedule_delete(connection, tenant, schedule_id)
     return Response(status_code=204)
 
 
