@@ -82,9 +82,9 @@ async def on_stage(peer: Peer, python: Path) -> AsyncIterator[Cast]:
         }
         program = functools.partial(_program, peer, python, environment, directory)
         await finish(program("prepare"))
-        for number in range(peer.services):
-            await _run(stack, program("serve", str(number)))
-        workers = [await _run(stack, program("work", name=f"work{number}")) for number in range(peer.workers)]
+        services = [program("serve", str(number)) for number in range(peer.services)]
+        await _run(stack, services)
+        workers = await _run(stack, [program("work", name=f"work{number}") for number in range(peer.workers)])
         log = stack.enter_context((directory / "producer.log").open("wb"))
         process = await asyncio.create_subprocess_exec(
             *program("produce").command,
@@ -113,10 +113,17 @@ def _program(
     )
 
 
-async def _run(stack: AsyncExitStack, program: Program) -> int:
-    process = await start(program)
-    stack.push_async_callback(stop, process, program)
-    return process.pid
+async def _run(stack: AsyncExitStack, programs: list[Program]) -> list[int]:
+    """Start programs, to be stopped all at once; return their process ids."""
+    running: dict[asyncio.subprocess.Process, Program] = {}
+
+    async def stop_all() -> None:
+        await asyncio.gather(*(stop(process, program) for process, program in running.items()))
+
+    stack.push_async_callback(stop_all)
+    for program in programs:
+        running[await start(program)] = program
+    return [process.pid for process in running]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -1,5 +1,6 @@
 """A compared system: its folder has `program.py`, `peer.toml` and, unless it is Tidewheel, locked requirements."""
 
+import importlib.metadata
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ class Peer:
 
     Attributes:
         key: the name of its folder.
-        package: the distribution whose version is shown; empty for the code of this repository.
+        package: the distribution whose version is shown.
         stores: what it keeps tasks in.
         workers: how many processes are started as `work`.
         recorders: how many processes run handlers, all workers together.
@@ -59,9 +60,9 @@ class Peer:
 
     @cached_property
     def version(self) -> str:
-        """The locked version of its package."""
+        """The locked version of its package, or the version of the code that runs this."""
         if self.lock is None:
-            return "this repository"
+            return importlib.metadata.version(self.package)
         found = re.search(rf"^{re.escape(self.package)}==(\S+)", self.lock.read_text(encoding="utf-8"), re.MULTILINE)
         if found is None:
             raise LookupError(f"{self.lock} does not lock {self.package}.")

@@ -84,10 +84,10 @@ def show(results: Results) -> None:
     """Print what was measured, the fastest first."""
     table = Table(box=None)
     for column in Row.COLUMNS:
-        table.add_column(column, justify="left" if column == Row.COLUMNS[0] else "right")
+        table.add_column(column, justify="left" if column == Row.COLUMNS[0] else "right", no_wrap=True)
     for system in results.ranked():
         table.add_row(*Row.of(system).cells())
-    Console().print(table)
+    Console(width=150).print(table)
     for failure in results.failures:
         _say(f"Failed: {failure}")
 

@@ -66,7 +66,7 @@ def names(axes: Any, systems: list[dict[str, Any]]) -> None:
         look = {"transform": across, "ha": "right"}
         axes.text(-0.02, place + 0.06, system["name"], va="bottom", color=INK, weight="bold", **look)
         axes.text(-0.02, place + 0.02, told, va="top", color=PALE, size=8, **look)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=0, right=1.06 * axes.get_xlim()[1])
     axes.set_ylim(-0.7, len(systems) - 0.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))

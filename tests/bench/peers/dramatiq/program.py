@@ -23,7 +23,7 @@ def prepare() -> None:
 
 
 def work() -> None:
-    become("-m", "dramatiq", "tests.bench.peers.dramatiq.program:broker", "--processes", "2", "--threads", "4")
+    become("-m", "dramatiq", "tests.bench.peers.dramatiq.program:broker", "--processes", "2", "--threads", "2")
 
 
 def enqueue(first: int, count: int) -> None:
