@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 from tests.bench.peers.program import become, run, surroundings
-from tests.bench.wire import Pool, open_pool
+from tests.bench.wire import Pool, ids_in, open_pool
 from tests.support import wait_until
 
 from tidewheel_cli.dev.readiness import is_ready
@@ -80,10 +80,13 @@ def enqueue(first: int, count: int) -> None:
     async def submit(begin: int) -> None:
         numbers = range(begin, min(begin + BATCH, first + count))
         tasks = [{"handler": "peers.noop", "payload": {"number": number}} for number in numbers]
-        status, answer = await (await _producer.pool()).post("/v1/tasks:batch", {"tasks": tasks})
-        refused = [each for each in answer.get("results", ()) if "id" not in each]
-        if status != 201 or refused:
-            raise RuntimeError(f"A batch was answered {status}: {refused[:1] or answer}")
+        pool = await _producer.pool()
+        answered: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        request = pool.encode("/v1/tasks:batch", {"tasks": tasks})
+        pool.send(request, lambda status, answer: answered.set_result((status, answer)))
+        status, answer = await answered
+        if status != 201 or len(ids_in(answer)) != len(numbers):
+            raise RuntimeError(f"A batch was answered {status}: {answer[:500]!r}")
 
     async def produce() -> None:
         await _producer.pool()
