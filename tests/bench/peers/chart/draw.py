@@ -30,7 +30,9 @@ def draw(figures: Path) -> None:
     drains(axes, systems)
     names(axes, systems)
     rounds = max(len(system["trials"]) for system in systems)
-    axes.set_title(f"No-op tasks per second on {found['machine']['cores']:.0f} cores, servers included", loc="left")
+    machine = found["machine"]
+    busy = " (busy machine: placeholders)" if machine["load_before"] > machine["cores"] / 2 else ""
+    axes.set_title(f"No-op tasks per second on {machine['cores']:.0f} cores, servers included{busy}", loc="left")
     axes.set_xlabel(f"tasks/s: median of {rounds} rounds, line from the slowest to the fastest round")
     axes.legend(loc="lower right", frameon=False)
     for form, extra in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 160})):
