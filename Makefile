@@ -12,10 +12,10 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo test check format bench load chaos clean
+.PHONY: help sync up demo test check format bench bench-peers lock-peers load chaos clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(SYNCED) ## start everything on this machine; ARGS="--port 9000 --handlers shop.tasks"
 	@exec $(BIN)/tidewheel dev $(ARGS)
@@ -42,6 +42,15 @@ bench: $(SYNCED) ## measure a stack on this machine; ARGS="--only burst,idle", -
 
 load: $(SYNCED) ## load any deployment: ARGS="sustained", burst, soak, spike; --k6; TIDEWHEEL_URL, TIDEWHEEL_API_KEY
 	@exec $(BIN)/python -m tests.load.drive $(ARGS)
+
+bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--tasks 50000 --rounds 5 --only tidewheel pgqueuer"
+	@exec $(BIN)/python -m tests.bench.peers.run $(ARGS)
+
+PEER_LOCKS := $(patsubst %.in,%.txt,$(wildcard tests/bench/peers/*/requirements.in))
+
+lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
+	@for lock in $(PEER_LOCKS); do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --custom-compile-command "make lock-peers" --output-file $$lock $${lock%.txt}.in || exit 1; done
 
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
 	@exec $(BIN)/python -m tests.chaos.campaign $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) --rate $(RATE) $(ARGS)
