@@ -36,7 +36,7 @@ def open_payload(claimed: Claimed, handler: Handler, sealer: Sealer) -> dict[str
     except Unsealable as reason:
         return Refused(str(reason), "Unsealable", unsealable=True)
     try:
-        kwargs = json.loads(text)
+        kwargs = json.loads(text.decode())
     except (ValueError, RecursionError):
         return Refused("The payload is not JSON.", "InvalidPayload")
     if not isinstance(kwargs, dict):
