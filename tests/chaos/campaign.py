@@ -89,7 +89,7 @@ async def _load_and_torment(
         nemesis = Nemesis(cluster, probe, say)
         evidence.faults = nemesis.injected
         try:
-            await pause(min(_WARM, plan.seconds / 6))
+            await pause(min(_WARM, plan.seconds / 60))
             base = aftermath.measure_base(cluster)
             done = await nemesis.torment(schedule, until=until)
             if not schedule:

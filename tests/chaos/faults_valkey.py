@@ -78,6 +78,8 @@ async def failed_over(cluster: Cluster, target: str) -> AsyncIterator[None]:
     """Kill Valkey while a replica follows it, and let the replica take over with what it has got."""
     assert target == "valkey"
     primary = cluster.stores[cluster.primary]
+    async with Redis.from_url(primary.url) as server:
+        await server.config_set("repl-diskless-sync-delay", 0)  # no other replica is worth waiting for
     async with await _spare(cluster) as spare:
         await spare.config_set("masterauth", urlsplit(primary.url).password or "")
         await spare.replicaof(LOOPBACK, primary.port)
