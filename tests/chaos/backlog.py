@@ -1,4 +1,4 @@
-"""Asks the database whether due tasks are picked up as fast as usual."""
+"""Asks the database whether due tasks are picked up as fast as usual, and lost ones run again."""
 
 import asyncpg
 from tests.chaos.checkers import PUNCTUAL
@@ -12,9 +12,17 @@ _LATE = (
     "AND clock_timestamp() - run_at > make_interval(secs => $1))"
 )
 
+_LOST = (
+    "SELECT EXISTS (SELECT FROM tasks WHERE state = 'running' AND NOT EXISTS (SELECT FROM executors "
+    "WHERE id = tasks.executor_id AND heartbeat_at > clock_timestamp() - make_interval(secs => $1)))"
+)
+
+_SILENCE = 7.0
+"""Seconds without a sign of life of an executor that gives one every three."""
+
 
 class Backlog:
-    """The tasks that are due and not claimed.
+    """The tasks that are due and not claimed, and those that nobody runs any more.
 
     Args:
         database_url: past every proxy.
@@ -24,7 +32,9 @@ class Backlog:
         self._database_url = database_url
 
     async def until_usual(self) -> float:
-        """Return when no due task had waited longer than 99 of 100 do without a fault; seconds since the epoch.
+        """Return when due tasks are picked up as usual and no task is left with a silent executor; seconds since the epoch.
+
+        As usual: none has waited longer than 99 of 100 do without a fault.
 
         Raises:
             AssertionError: it did not come to that in time.
@@ -35,6 +45,7 @@ class Backlog:
     async def _is_usual(self) -> bool:
         connection = await asyncpg.connect(self._database_url)
         try:
-            return not await connection.fetchval(_LATE, PUNCTUAL)
+            late = await connection.fetchval(_LATE, PUNCTUAL)
+            return not late and not await connection.fetchval(_LOST, _SILENCE)
         finally:
             await connection.close()

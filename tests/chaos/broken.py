@@ -190,6 +190,12 @@ def _moved_clock(evidence: Evidence) -> None:
     evidence.trail = {**evidence.trail, "one": [first, *(replace(step, drift=60.0) for step in rest)]}
 
 
+def _clock_set_back(evidence: Evidence) -> None:
+    first, second, claim, *rest = evidence.trail["one"]
+    ahead = [replace(step, drift=60.0, run_at=61.0) for step in (first, second)]
+    evidence.trail = {**evidence.trail, "one": [*ahead, replace(claim, run_at=61.0), *rest]}
+
+
 REMOVED = Step("complete", None, 1, REAPER, 200.0, 0.0, 105.5)
 LIVED = (born(1.0), pushed(2.0), claimed(3.0, 1), ended(5.5, 1))
 
@@ -279,4 +285,5 @@ EXCUSED: list[tuple[str, Break]] = [
     ("a loss in cuts that follow each other", _cut_again_and_again),
     ("orderly stops that harm nothing", _both(_fault("stopped", "executor-1", 4.0, 24.0), _peaceful, _in_peace)),
     ("a start that is early on the client's clock alone", _moved_clock),
+    ("a clock that is set back between the promotion and the claim", _clock_set_back),
 ]  # fmt: skip

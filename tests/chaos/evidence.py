@@ -54,7 +54,8 @@ class Injected:
     Attributes:
         healed: when it was taken back; for a process that was ended, when it was started again.
         recovered: seconds from the healing until a new task came through; None when that was not measured.
-        settled: seconds from the healing until no due task waited longer than usual; None when that was not measured.
+        settled: seconds from the healing until due tasks were picked up as fast as usual, and lost ones were rescued;
+            None when that was not measured.
         error: why it could not be injected.
     """
 

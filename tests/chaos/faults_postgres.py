@@ -15,10 +15,11 @@ JUMP = 60
 
 _GRAB = 0.1  # seconds between two tries to take every connection
 
-_CLOCK = (
+CLOCK = (
     "CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
     "'SELECT pg_catalog.clock_timestamp() + make_interval(secs => {seconds})'"
 )
+"""Makes the database's clock so many seconds ahead; see clock.sql."""
 
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidewheel-%'"
 
@@ -104,7 +105,7 @@ async def jumped_back(cluster: Cluster, target: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _jumped(cluster: Cluster, seconds: int) -> AsyncIterator[None]:
-    await _execute(cluster, _CLOCK.format(seconds=seconds))
+    await _execute(cluster, CLOCK.format(seconds=seconds))
     try:
         yield
     finally:
@@ -113,7 +114,7 @@ async def _jumped(cluster: Cluster, seconds: int) -> AsyncIterator[None]:
 
 async def _is_right_again(cluster: Cluster) -> bool:
     try:
-        await _execute(cluster, _CLOCK.format(seconds=0))
+        await _execute(cluster, CLOCK.format(seconds=0))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     return True

@@ -21,7 +21,7 @@ class Measured:
     Attributes:
         times: how often it was injected, in storms as well.
         recovered: from each healing until a new task had been accepted and was complete.
-        settled: from each healing until due tasks were picked up as fast as usual.
+        settled: from each healing until due tasks were picked up as fast as usual, and lost ones had been rescued.
     """
 
     kind: str

@@ -10,7 +10,8 @@ from tests.chaos import checkers, checkers_after
 from tests.chaos.evidence import Evidence
 from tests.chaos.recovery import Result, bar_results, measured, rescue_times
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+EVERYTHING = "everything"
+"""The name of the figures of a campaign with all kinds of faults."""
 
 WHAT_HAPPENS = {
     "killed": "the supervisor starts it again; what an executor held is run again by another one",
@@ -44,17 +45,25 @@ WHAT_HAPPENS = {
 """What is to happen at each kind of fault."""
 
 
-def refresh(page: Path, evidence: Evidence, verdicts: Mapping[str, Sequence[str]], command: str) -> None:
+def marks(name: str) -> tuple[str, str]:
+    """Return the lines of a page between which figures of a name stand."""
+    return f"<!-- figures of {name}: begin -->", f"<!-- figures of {name}: end -->"
+
+
+def refresh(
+    page: Path, evidence: Evidence, verdicts: Mapping[str, Sequence[str]], command: str, *, name: str = EVERYTHING
+) -> None:
     """Replace what stands between the marks of a page.
 
     Raises:
         ValueError: the page does not have both marks.
     """
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = marks(name)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{page} has no place for figures: put the lines {BEGIN} and {END} into it.")
+        raise ValueError(f"{page} has no place for figures: put the lines {first} and {last} into it.")
     figures = "\n".join(markdown(evidence, verdicts, command))
     page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}", encoding="utf-8")
 

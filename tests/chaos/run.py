@@ -16,7 +16,7 @@ from tests.chaos.campaign import Plan, run_campaign
 from tests.chaos.cluster import Shape
 from tests.chaos.evidence import Evidence
 from tests.chaos.recovery import bar_results
-from tests.chaos.report import refresh
+from tests.chaos.report import EVERYTHING, refresh
 from tests.chaos.scenarios import SCENARIOS, run_scenario
 from tests.chaos.schedule import draw_schedule
 from tests.chaos.verdict import judge, lines
@@ -75,19 +75,15 @@ def _campaign(chosen: argparse.Namespace, directory: Path) -> int:
     command += f' ARGS="--kinds {chosen.kinds}"' if kinds else ""
     _say(f"seed {seed}; to see it again: {command}")
     evidence = asyncio.run(run_campaign(directory, plan, _say))
-    failed = _judge(evidence, chosen.report, command)
-    if failed:
-        _say(f"The seed was {seed}.")
-    return failed
-
-
-def _judge(evidence: Evidence, report: Path | None, command: str) -> int:
     verdicts = judge(evidence)
     for line in lines(evidence, verdicts):
         _say(line)
-    if report is not None:
-        refresh(report, evidence, verdicts, command)
-    return exit_code(evidence, verdicts)
+    if chosen.report is not None:
+        refresh(chosen.report, evidence, verdicts, command, name=chosen.kinds or EVERYTHING)
+    failed = exit_code(evidence, verdicts)
+    if failed:
+        _say(f"The seed was {seed}.")
+    return failed
 
 
 def exit_code(evidence: Evidence, verdicts: Mapping[str, Sequence[str]]) -> int:

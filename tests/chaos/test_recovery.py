@@ -8,10 +8,12 @@ from tests.chaos.cluster import Shape
 from tests.chaos.evidence import Evidence, Injected
 from tests.chaos.healthy import healthy
 from tests.chaos.recovery import bar_results, measured
-from tests.chaos.report import BEGIN, END, WHAT_HAPPENS, markdown, refresh
+from tests.chaos.report import EVERYTHING, WHAT_HAPPENS, markdown, marks, refresh
 from tests.chaos.run import COMPLAINED, TOO_SLOW, exit_code
 from tests.chaos.schedule import KINDS, catalogue
 from tests.chaos.verdict import judge, lines
+
+BEGIN, END = marks(EVERYTHING)
 
 _FIGURES = ["| fault |", "| `frozen` | executor |", "**lost** | **0**"]
 
