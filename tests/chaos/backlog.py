@@ -32,9 +32,9 @@ class Backlog:
         self._database_url = database_url
 
     async def until_usual(self) -> float:
-        """Return when due tasks are picked up as usual and no task is left with a silent executor; seconds since the epoch.
+        """Return when due tasks are picked up as fast as usual and no silent executor holds a task.
 
-        As usual: none has waited longer than 99 of 100 do without a fault.
+        As usual: none has waited longer than 99 of 100 do without a fault. The answer is in seconds since the epoch.
 
         Raises:
             AssertionError: it did not come to that in time.
