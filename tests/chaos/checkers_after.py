@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.excuses import dated, explained, lost_for_a_reason
+from tests.chaos.ledger import Run
 
 from tidewheel_common.core.lifecycle import FINAL
 
@@ -120,14 +121,21 @@ def explained_duplicates(evidence: Evidence) -> list[str]:
         lost = {attempt for attempt, state in evidence.attempts.get(task, ()) if state == "lost"}
         if again > len(lost):
             found.append(f"{task} ran {again} times too often, and {len(lost)} of its attempts were lost")
-        given_up = {step.attempt: step.at for step in evidence.trail.get(task, ()) if step.source == "running"}
         found += [
             f"{task}: {run.executor} lost attempt {run.attempt}, and nothing had hit it"
             for run in runs_of[task]
-            if run.attempt in lost
-            and not lost_for_a_reason(evidence, run.executor, run.began, given_up.get(run.attempt, run.began))
+            if run.attempt in lost and not lost_for_a_reason(evidence, run.executor, *_held(evidence, run))
         ]
     return found
+
+
+def _held(evidence: Evidence, run: Run) -> tuple[float, float]:
+    """Return from when to when an attempt was in its executor's hands, though a zombie may start it afterwards."""
+    instants = [run.began]
+    for step in evidence.trail.get(run.task, ()):
+        if step.attempt == run.attempt and "running" in {step.source, step.target}:
+            instants.append(step.at)
+    return min(instants), max(instants)
 
 
 def graceful_stops(evidence: Evidence) -> list[str]:
