@@ -131,10 +131,11 @@ def explained_duplicates(evidence: Evidence) -> list[str]:
 
 def _held(evidence: Evidence, run: Run) -> tuple[float, float]:
     """Return from when to when an attempt was in its executor's hands, though a zombie may start it afterwards."""
-    instants = [run.began]
-    for step in evidence.trail.get(run.task, ()):
-        if step.attempt == run.attempt and "running" in {step.source, step.target}:
-            instants.append(step.at)
+    instants = [run.began] + [
+        step.at
+        for step in evidence.trail.get(run.task, ())
+        if step.attempt == run.attempt and "running" in {step.source, step.target}
+    ]
     return min(instants), max(instants)
 
 
