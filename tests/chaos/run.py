@@ -32,7 +32,7 @@ COMPLAINED, TOO_SLOW = 1, 2
 def main() -> int:
     """Run a campaign, or a scenario, from the command line."""
     chosen = _arguments()
-    directory = chosen.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
+    directory = chosen.keep.absolute() if chosen.keep else Path(tempfile.mkdtemp(prefix="chaos-"))
     if chosen.scenario:
         failed = asyncio.run(run_scenario(chosen.scenario, directory, _say))
     else:

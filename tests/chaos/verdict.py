@@ -60,6 +60,9 @@ def _figures(evidence: Evidence) -> Iterator[str]:
         sum(1 for fault in evidence.faults if fault.error)
     )
     yield "quiet after the last healing: " + ("never" if evidence.quiet is None else f"{evidence.quiet:.1f} s")
+    yield "left over, of what may be: " + ", ".join(
+        f"{name} {now:.0f}/{allowed:.0f}" for name, now, allowed in evidence.leftovers
+    )
     for name, waits in zip(("", " in storms"), rescue_times(evidence), strict=True):
         if waits:
             middle, longest = median(waits), max(waits)
