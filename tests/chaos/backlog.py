@@ -12,13 +12,13 @@ _LATE = (
     "AND clock_timestamp() - run_at > make_interval(secs => $1))"
 )
 
-_LOST = (
-    "SELECT EXISTS (SELECT FROM tasks WHERE state = 'running' AND NOT EXISTS (SELECT FROM executors "
-    "WHERE id = tasks.executor_id AND heartbeat_at > clock_timestamp() - make_interval(secs => $1)))"
+_ABANDONED = (
+    "SELECT EXISTS (SELECT FROM tasks WHERE state = 'running' AND started_at < to_timestamp($1) AND NOT EXISTS "
+    "(SELECT FROM executors WHERE id = tasks.executor_id AND heartbeat_at >= to_timestamp($1)))"
 )
 
-_SILENCE = 7.0
-"""Seconds without a sign of life of an executor that gives one every three."""
+_HEARTBEAT = 4.0
+"""Seconds within which an executor that lives has given a sign of life."""
 
 
 class Backlog:
@@ -31,21 +31,29 @@ class Backlog:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
 
-    async def until_usual(self) -> float:
-        """Return when due tasks are picked up as fast as usual and no silent executor holds a task.
+    async def until_usual(self, healed: float) -> float:
+        """Return when everything flowed as usual again after a healing; both are seconds since the epoch.
 
-        As usual: none has waited longer than 99 of 100 do without a fault. The answer is in seconds since the epoch.
+        Due tasks wait no longer than 99 of 100 do without a fault, and every task that was running when the fault was
+        healed is with an executor that has given a sign of life since, or has ended.
 
         Raises:
             AssertionError: it did not come to that in time.
         """
-        await wait_until(self._is_usual, timeout=_PATIENCE, what="due tasks to be picked up as fast as usual")
-        return instant()
+        await self._until_not(_LATE, PUNCTUAL)
+        usual = instant()
+        await self._until_not(_ABANDONED, healed)
+        if instant() - usual > _HEARTBEAT:  # not the next sign of life was waited for, but a rescue
+            await self._until_not(_LATE, PUNCTUAL)
+            return instant()
+        return usual
 
-    async def _is_usual(self) -> bool:
-        connection = await asyncpg.connect(self._database_url)
-        try:
-            late = await connection.fetchval(_LATE, PUNCTUAL)
-            return not late and not await connection.fetchval(_LOST, _SILENCE)
-        finally:
-            await connection.close()
+    async def _until_not(self, trouble: str, argument: float) -> None:
+        async def is_over() -> bool:
+            connection = await asyncpg.connect(self._database_url)
+            try:
+                return not await connection.fetchval(trouble, argument)
+            finally:
+                await connection.close()
+
+        await wait_until(is_over, timeout=_PATIENCE, what="due and lost tasks to be picked up as fast as usual")

@@ -100,7 +100,7 @@ class Nemesis:
                 healed = instant()  # what is over at once is healed by whoever started the process again
             if measured:
                 recovered = await self._probe.until_through() - healed
-                settled = await self._backlog.until_usual() - healed
+                settled = await self._backlog.until_usual(healed) - healed
         except _FAILED as reason:
             error = f"{type(reason).__name__}: {reason}"
         return Injected(

@@ -14,9 +14,13 @@ EVERYTHING = "everything"
 """The name of the figures of a campaign with all kinds of faults."""
 
 WHAT_HAPPENS = {
-    "killed": "the supervisor starts it again; what an executor held is run again by another one",
+    "killed": "the supervisor starts it again; the others go on",
+    "killed executor": "what it held is run again by another one once its heartbeat is stale",
+    "killed valkey": "it reads its file; what that had not got yet is noticed, and written again",
     "stopped": "it ends what it holds or gives it back, and starts again; nothing runs twice",
-    "frozen": "others go on; an executor that wakes after its lease finds its tasks given away and records nothing",
+    "frozen": "the others go on; it goes on where it was when it wakes",
+    "frozen executor": "its tasks are run by others; when it wakes as a zombie it records nothing",
+    "frozen valkey": "given up after a timeout; tasks wait in PostgreSQL",
     "all-killed": "everything starts again and finds all it had accepted",
     "child-killed": "its executor reports what the child held as lost, and starts another child",
     "clock-ahead": "nothing: only the database's clock decides",
@@ -42,12 +46,12 @@ WHAT_HAPPENS = {
     "slowed": "slower",
     "storm": "ten faults that overlap: all of this at once",
 }
-"""What is to happen at each kind of fault."""
+"""What is to happen at each kind of fault; where a place differs from the others, at that place."""
 
 
 def marks(name: str) -> tuple[str, str]:
     """Return the lines of a page between which figures of a name stand."""
-    return f"<!-- figures of {name}: begin -->", f"<!-- figures of {name}: end -->"
+    return f"<!-- chaos: {name} -->", "<!-- end -->"
 
 
 def refresh(
@@ -95,7 +99,10 @@ def _figures(evidence: Evidence, verdicts: Mapping[str, Sequence[str]]) -> Itera
     lost = sum(1 for log in evidence.attempts.values() for _, state in log if state == "lost")
     wrong = sum(len(found) for name, found in verdicts.items() if name.split()[0] in {"C3", "C5"})
     unsure = sum(1 for op in evidence.ops.values() if op.unknown)
-    yield "faults", f"{sum(1 for fault in evidence.faults if not fault.error and fault.kind != 'storm'):,}"
+    faults = [fault for fault in evidence.faults if not fault.error]
+    storms = [fault for fault in faults if fault.kind == "storm"]
+    stormy = sum(1 for fault in faults if fault.recovered is None)
+    yield "faults, of which in storms", f"{len(faults) - len(storms):,}, of which {stormy:,} in {len(storms):,} storms"
     yield "submits, of which some answer was lost or uncertain", f"{len(evidence.ops):,}, of which {unsure:,}"
     yield "tasks accepted", f"{accepted:,}"
     yield "**lost**", f"**{len(checkers.no_loss(evidence)):,}**"
@@ -116,9 +123,13 @@ def _figures(evidence: Evidence, verdicts: Mapping[str, Sequence[str]]) -> Itera
 def _faults(evidence: Evidence) -> Iterator[tuple[str, ...]]:
     for line in measured(evidence):
         yield (
-            *(f"`{line.kind}`", line.place, WHAT_HAPPENS[line.kind], f"{line.times:,}"),
+            *(f"`{line.kind}`", line.place, _what_happens(line.kind, line.place), f"{line.times:,}"),
             *(_pair(line.recovered), _pair(line.settled)),
         )
+
+
+def _what_happens(kind: str, place: str) -> str:
+    return WHAT_HAPPENS.get(f"{kind} {place}", WHAT_HAPPENS[kind])
 
 
 def _bar(result: Result) -> tuple[str, ...]:
