@@ -70,7 +70,8 @@ async def _submit(cluster: Cluster, tasks: int) -> int:
     accepted = 0
     while accepted < tasks:
         answer = await ask(cluster.api_url, asked, patience=60.0)
-        accepted += sum(1 for each in answer.content["results"] if "id" in each)
+        if answer.status == 201:
+            accepted += sum(1 for each in answer.content["results"] if "id" in each)
     return accepted
 
 

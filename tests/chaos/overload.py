@@ -35,6 +35,7 @@ class Told:
 
     statuses: Counter[int] = field(default_factory=Counter)
     accepted: list[str] = field(default_factory=list)
+    unanswered: Counter[str] = field(default_factory=Counter)
     without_advice: int = 0
 
     def note(self, answer: Answer) -> None:
@@ -42,6 +43,8 @@ class Told:
         self.statuses[answer.status] += 1
         if answer.status == 201:
             self.accepted += [each["id"] for each in answer.content.get("results", [answer.content]) if "id" in each]
+        elif answer.status == 0:
+            self.unanswered[answer.content] += 1
         elif answer.status in {429, 503} and not answer.retry_after:
             self.without_advice += 1
 
@@ -53,6 +56,7 @@ async def ten_times_too_much(directory: Path, say: Callable[[str], None], *, sec
         say(f"the stack ends {rate:.0f} tasks a second; {_TIMES * rate:.0f} are offered for {seconds:g} s")
         told, sizes = await _flood(cluster, _TIMES * rate, seconds)
         say(f"answers {dict(told.statuses)}, accepted {len(told.accepted)} tasks")
+        say(f"without an answer within {_PATIENCE:g} s: {dict(told.unanswered)}")
         say("largest, in MiB: " + ", ".join(f"{name} {most:.0f}" for name, most in sizes.items()))
         began = instant()
         await wait_until(lambda: _all_ended(cluster), timeout=_DRAIN, what="the end of all work")

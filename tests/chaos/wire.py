@@ -9,14 +9,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered; a status of 0 means that nothing was."""
+    """What was answered; a status of 0 means that nothing was, and the content says why."""
 
     status: int
     retry_after: bool = False
     content: Any = None
-
-
-NOTHING = Answer(0)
 
 
 def request(url: str, path: str, api_key: str, body: object) -> bytes:
@@ -40,8 +37,8 @@ async def ask(url: str, asked: bytes, *, patience: float) -> Answer:
                 return _parse(await reader.read())
             finally:
                 writer.close()
-    except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-        return NOTHING
+    except (OSError, ValueError) as error:
+        return Answer(0, content=type(error).__name__)
 
 
 def _parse(answer: bytes) -> Answer:
