@@ -4,7 +4,6 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 
 MINUTES ?= 12
-RATE ?= 150
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,7 +52,7 @@ lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
 		--generate-hashes --custom-compile-command "make lock-peers" --output-file $$lock $${lock%.txt}.in || exit 1; done
 
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
-	@exec $(BIN)/python -m tests.chaos.campaign $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) --rate $(RATE) $(ARGS)
+	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 sync: $(SYNCED) ## bring .venv up to date with uv.lock
 

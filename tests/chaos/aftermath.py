@@ -23,21 +23,25 @@ _MOST_SESSIONS = 8
 _SETTLING = 60.0
 """Seconds in which acknowledgements and removals that are due must have been made."""
 
-_MOST_MEMORY = 400.0
-"""MiB that one process may hold."""
+_MOST_GROWTH = (1.5, 60.0)
+"""What a process may hold in the end: so many times its base, and so many MiB more."""
+
+_MOST_FILES = 40
+"""Open files that a process may have in the end more than at its base."""
 
 
 async def quiet_down(cluster: Cluster, *, bound: float) -> float | None:
     """Wait until every task is final; return the seconds that it took, None when it never came."""
     began = instant()
     try:
-        await wait_until(lambda: _all_final(cluster.database_url), timeout=bound, what="the end of all work")
+        await wait_until(lambda: all_final(cluster.database_url), timeout=bound, what="the end of all work")
     except AssertionError:
         return None
     return instant() - began
 
 
-async def _all_final(database_url: str) -> bool:
+async def all_final(database_url: str) -> bool:
+    """Tell whether no task is left that is not final."""
     connection = await asyncpg.connect(database_url)
     try:
         return bool(await connection.fetchval("SELECT NOT EXISTS (SELECT FROM tasks WHERE remove_at IS NULL)"))
@@ -64,11 +68,15 @@ async def look_for_plaintext(cluster: Cluster) -> dict[str, bool]:
     """Look for the payloads' canary in PostgreSQL's files, in Valkey's, and in every log."""
     state = cluster.directory / "state"
     places = {
-        "postgres": [path for path in (state / "postgres").rglob("*") if path.is_file()],
-        "valkey": [path for path in (state / "valkey").rglob("*") if path.is_file()],
+        "postgres": [path for place in (state / "postgres", cluster.disk.path) for path in _files(place)],
+        "valkey": [path for name in cluster.stores for path in _files(state / name)],
         "logs": list(cluster.logs.iterdir()),
     }
     return {name: await asyncio.to_thread(_holds_canary, paths) for name, paths in places.items()}
+
+
+def _files(place: Path) -> list[Path]:
+    return [path for path in place.rglob("*") if path.is_file()]
 
 
 def _holds_canary(paths: list[Path]) -> bool:
@@ -83,20 +91,38 @@ def _holds_canary(paths: list[Path]) -> bool:
     return False
 
 
-async def settled_leftovers(cluster: Cluster) -> list[tuple[str, float, float]]:
+Base = Mapping[str, tuple[float, float]]
+"""MiB and open files of each process."""
+
+
+def measure_base(cluster: Cluster) -> Base:
+    """Return what the processes hold; those that end just now are left out."""
+    found = {}
+    for name, pid in _processes(cluster).items():
+        with suppress(OSError):
+            found[name] = (_memory(pid), float(len(list(Path(f"/proc/{pid}/fd").iterdir()))))
+    return found
+
+
+async def settled_leftovers(cluster: Cluster, base: Base) -> list[tuple[str, float, float]]:
     """Measure what is left over once it has settled, or after a while."""
     with suppress(AssertionError):
-        await wait_until(lambda: _has_settled(cluster), timeout=_SETTLING, what="everything to be cleaned up")
-    return await measure_leftovers(cluster)
+        await wait_until(lambda: _has_settled(cluster, base), timeout=_SETTLING, what="everything to be cleaned up")
+    return await measure_leftovers(cluster, base)
 
 
-async def _has_settled(cluster: Cluster) -> bool:
-    return all(now <= allowed for _, now, allowed in await measure_leftovers(cluster))
+async def _has_settled(cluster: Cluster, base: Base) -> bool:
+    return all(now <= allowed for _, now, allowed in await measure_leftovers(cluster, base))
 
 
-async def measure_leftovers(cluster: Cluster) -> list[tuple[str, float, float]]:
-    """Return (what, how much now, how much is allowed) of connections, pending entries and memory."""
-    found = [(f"MiB of {name}", _memory(pid), _MOST_MEMORY) for name, pid in _services(cluster).items()]
+async def measure_leftovers(cluster: Cluster, base: Base) -> list[tuple[str, float, float]]:
+    """Return (what, how much now, how much is allowed) of memory, open files, connections and pending entries."""
+    found: list[tuple[str, float, float]] = []
+    times, more = _MOST_GROWTH
+    for name, (memory, files) in measure_base(cluster).items():
+        if name in base:
+            found.append((f"MiB of {name}", memory, base[name][0] * times + more))
+            found.append((f"open files of {name}", files, base[name][1] + _MOST_FILES))
     connection = await asyncpg.connect(cluster.database_url)
     try:
         sessions = await connection.fetchval(
@@ -120,13 +146,25 @@ async def _streams(redis_url: str) -> tuple[int, int]:
     return pending, entries
 
 
-def _services(cluster: Cluster) -> dict[str, int]:
-    return {name: cluster.pid(name) for name in cluster.shape.services}
+def _processes(cluster: Cluster) -> dict[str, int]:
+    found = {name: cluster.pid(name) for name in cluster.shape.services}
+    for name in cluster.shape.services:
+        children = cluster.children(name)
+        if children:
+            found[f"the largest child of {name}"] = max(children, key=_memory_or_none)
+    return found
+
+
+def _memory_or_none(pid: int) -> float:
+    try:
+        return _memory(pid)
+    except OSError:
+        return 0.0
 
 
 def _memory(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0.0)
 
 
 def read_logs(evidence: Evidence, cluster: Cluster) -> None:

@@ -1,32 +1,27 @@
-"""Runs a campaign: load, faults drawn from a seed, healing, and the checkers.
+"""Runs a campaign: load, faults drawn from a seed, healing, and the checkers."""
 
-`python -m tests.chaos.campaign --seed 7 --minutes 12`; the exit code is 1 when a checker complains.
-"""
-
-import argparse
 import asyncio
-import secrets
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import aftermath
 from tests.chaos.clients import Submitter, Tally
-from tests.chaos.cluster import Cluster, Shape, running_cluster
+from tests.chaos.cluster import Cluster, Shape
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis, pause
 from tests.chaos.probe import Probe
-from tests.chaos.schedule import Planned, draw_schedule
-from tests.chaos.verdict import judge, lines
+from tests.chaos.schedule import CLOCKS, DISK, Planned
+from tests.chaos.starting import running_cluster
 
-_MOST_ROUNDS = 50
-_QUIET = 180.0  # seconds that the work may take to end after the last healing
+_QUIET = 180.0
+"""Seconds that the work may take to end after the last healing."""
+
+_WARM = 10.0
+"""Seconds of load before the base is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +50,12 @@ async def run_campaign(directory: Path, plan: Plan, say: Callable[[str], None]) 
     """Carry a plan out and return what it has left behind."""
     evidence = Evidence(least=plan.least, quiet_bound=_QUIET)
     async with running_cluster(directory, plan.shape) as cluster:
-        histories, done = await _load_and_torment(cluster, plan, evidence, say)
+        schedule = possible(plan.schedule, _missing(cluster), say)
+        histories, done, base = await _load_and_torment(cluster, plan, schedule, evidence, say)
         if plan.complete:
-            evidence.planned = [(planned.kind, planned.target) for planned in plan.schedule[:done]]
+            evidence.planned = [(planned.kind, planned.target) for planned in schedule[:done]]
         evidence.quiet = await aftermath.quiet_down(cluster, bound=_QUIET)
-        evidence.leftovers = await aftermath.settled_leftovers(cluster)
+        evidence.leftovers = await aftermath.settled_leftovers(cluster, base)
         await gather(evidence, database_url=cluster.database_url, ledger=cluster.ledger, histories=histories)
         evidence.answers = await aftermath.look_over_the_wall(cluster, evidence.tenants)
         evidence.places = await aftermath.look_for_plaintext(cluster)
@@ -67,22 +63,37 @@ async def run_campaign(directory: Path, plan: Plan, say: Callable[[str], None]) 
     return evidence
 
 
+def possible(schedule: Sequence[Planned], missing: Mapping[str, str], say: Callable[[str], None]) -> list[Planned]:
+    """Leave out the kinds of faults for which this machine misses something, and say what."""
+    kinds = {planned.kind for planned in schedule}
+    for kind, reason in missing.items():
+        if reason and kind in kinds:
+            say(f"without {kind}: {reason}")
+    return [planned for planned in schedule if not missing.get(planned.kind)]
+
+
+def _missing(cluster: Cluster) -> Mapping[str, str]:
+    return dict.fromkeys(CLOCKS, cluster.clocks.missing) | dict.fromkeys(DISK, cluster.disk.missing)
+
+
 async def _load_and_torment(
-    cluster: Cluster, plan: Plan, evidence: Evidence, say: Callable[[str], None]
-) -> tuple[list[Path], int]:
+    cluster: Cluster, plan: Plan, schedule: Sequence[Planned], evidence: Evidence, say: Callable[[str], None]
+) -> tuple[list[Path], int, aftermath.Base]:
     tally = Tally()
     stop = asyncio.Event()
     paths = [cluster.directory / f"history-{name}" for name in cluster.api_keys]
-    nemesis_time = time.monotonic() + plan.seconds
+    until = time.monotonic() + plan.seconds
     async with _clients(cluster, plan, tally) as clients:
         load = [asyncio.create_task(client.submit_until(stop, at_most=plan.tasks)) for client in clients]
         probe = Probe(cluster.api_url, cluster.api_keys["alpha"], "alpha")
         nemesis = Nemesis(cluster, probe, say)
         evidence.faults = nemesis.injected
         try:
-            done = await nemesis.torment(plan.schedule, until=nemesis_time)
-            if not plan.schedule:
-                await pause(plan.seconds)
+            await pause(min(_WARM, plan.seconds / 60))
+            base = aftermath.measure_base(cluster)
+            done = await nemesis.torment(schedule, until=until)
+            if not schedule:
+                await pause(until - time.monotonic())
             if plan.tasks is None:
                 stop.set()
             await nemesis.heal_all()
@@ -91,7 +102,7 @@ async def _load_and_torment(
             stop.set()
             await probe.close()
         say(f"submitted {tally.submitted}, accepted {tally.accepted}, answers {tally.statuses}")
-    return paths, done
+    return paths, done, base
 
 
 @asynccontextmanager
@@ -114,47 +125,3 @@ async def _clients(cluster: Cluster, plan: Plan, tally: Tally) -> AsyncIterator[
     finally:
         for client in clients:
             await client.close()
-
-
-def main() -> int:
-    """Run a campaign from the command line."""
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same schedule")
-    parser.add_argument("--minutes", type=float, default=12.0, help="until the last fault")
-    parser.add_argument("--rate", type=float, default=150.0, help="tasks a second")
-    parser.add_argument("--kinds", default="", help="only these kinds of faults, comma-separated; 'none' for no fault")
-    parser.add_argument("--keep", type=Path, default=None, help="a new directory that keeps everything")
-    chosen = parser.parse_args()
-    seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    shape = Shape()
-    plan = Plan(
-        seed=seed,
-        schedule=draw_schedule(
-            seed, shape.services, rounds=_MOST_ROUNDS, kinds=[k for k in chosen.kinds.split(",") if k]
-        ),
-        seconds=chosen.minutes * 60,
-        rate=chosen.rate,
-        least=int(chosen.minutes * 60 * chosen.rate / 4),
-        shape=shape,
-    )
-    _say(f"seed {seed}: {chosen.minutes:g} minutes, {chosen.rate:g} tasks a second")
-    directory = chosen.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
-    evidence = asyncio.run(run_campaign(directory, plan, _say))
-    verdicts = judge(evidence)
-    for line in lines(evidence, verdicts):
-        _say(line)
-    failed = any(verdicts.values())
-    if failed or chosen.keep:
-        _say(f"The seed was {seed}. Everything is in {directory}")
-    else:
-        shutil.rmtree(directory)
-    return 1 if failed else 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -145,16 +145,11 @@ def legal_states(evidence: Evidence) -> list[str]:
 
 def in_time(evidence: Evidence) -> list[str]:
     """C7: nothing starts before it is due, and after the last healing the work ends within the bound."""
-    found = [
-        f"{task} was claimed {step.run_at - step.at:.3f} s early"
-        for task, steps in evidence.trail.items()
-        for step in steps
-        if step.target == "running" and step.at < step.run_at - SLACK
-    ]
+    found = [f"{task} {trouble}" for task, steps in evidence.trail.items() for trouble in _early(steps)]
     runs = evidence.runs_of()
     for op in evidence.ops.values():
         for task, due in zip(op.ids, op.due, strict=False):
-            if task in runs and runs[task][0].began < due - SLACK:
+            if task in runs and runs[task][0].began < due - SLACK and not _by_another_clock(evidence, task):
                 found.append(f"{task} started {due - runs[task][0].began:.3f} s before it was due")
     late = lateness(evidence)
     if late and not evidence.faults and late[len(late) * 99 // 100] > PUNCTUAL:
@@ -164,12 +159,28 @@ def in_time(evidence: Evidence) -> list[str]:
     return found
 
 
+def _early(steps: Sequence[Step]) -> Iterator[str]:
+    """A task is due once the database's clock has shown its time, also when that clock is set back afterwards."""
+    shown = float("-inf")
+    for step in steps:
+        shown = max(shown, step.clock)
+        if step.target == "running":
+            if shown < step.run_at - SLACK:
+                yield f"was claimed {step.run_at - shown:.3f} s early"
+            shown = float("-inf")
+
+
+def _by_another_clock(evidence: Evidence, task: str) -> bool:
+    """Tell whether the database's clock was moved while a task waited: that clock decides, not the client's."""
+    return any(abs(step.drift) > 1.0 for step in evidence.trail.get(task, ()))
+
+
 def lateness(evidence: Evidence) -> list[float]:
     """Return by how many seconds each task was claimed for the first time after it was due and accepted."""
     found = []
-    for steps in evidence.trail.values():
+    for task, steps in evidence.trail.items():
         first = next((step for step in steps if step.target == "running"), None)
-        if first is not None:
+        if first is not None and not _by_another_clock(evidence, task):
             found.append(first.at - max(first.run_at, steps[0].at))
     return sorted(found)
 

@@ -1,29 +1,23 @@
-"""C9-C15: what must hold around the tasks: retention, walls, secrets, clean-up, logs, and that work was done."""
+"""C9-C16: what must hold around the tasks: retention, walls, secrets, clean-up, logs, and who may lose an attempt."""
 
 import json
 import re
 from collections import defaultdict
 
 from tests.chaos.evidence import Evidence
+from tests.chaos.excuses import dated, explained, lost_for_a_reason
+from tests.chaos.ledger import Run
 
 from tidewheel_common.core.lifecycle import FINAL
 
 REMOVAL_SLACK = 30.0
 """Seconds that the reaper may be late, after the last fault."""
 
-EXPECTED = (
-    # What Celery itself calls an error when a fault did what it was meant to do.
-    r"Process 'ForkPoolWorker-\d+' pid:\d+ exited with 'signal \d+",
-    r"consumer: Cannot connect to tidewheel_executor\.transport",
-    r"Connection to broker lost",
-    # A child was killed: what it had is reported, and runs again.
-    r"^error: message lost",
-)
-"""Log lines of the level ERROR that a fault explains. Whatever else is an error is unexpected."""
+_ORDERLY = {"stopped", "storm"}
+
+_RESCUES = {("running", "tidewheel-scheduler"), ("queued", "tidewheel-dispatcher")}
 
 _OWN_END = re.compile(r"(gateway|scheduler|dispatcher|executor-\d+|reaper) ended with exit code [1-9]\d*")
-
-_EXPECTED = re.compile("|".join(EXPECTED))
 
 
 def kept_long_enough(evidence: Evidence) -> list[str]:
@@ -33,7 +27,7 @@ def kept_long_enough(evidence: Evidence) -> list[str]:
         last = steps[-1]
         if last.target is None and last.source not in FINAL:
             found.append(f"{task} was removed while {last.source}")
-        elif last.target is None and (last.remove_at is None or last.at < last.remove_at):
+        elif last.target is None and (last.remove_at is None or last.clock < last.remove_at):
             found.append(f"{task} was removed before its time")
         elif last.target in FINAL and (last.remove_at or 0.0) + REMOVAL_SLACK < evidence.gathered:
             found.append(f"{task} should have been removed long ago")
@@ -68,11 +62,11 @@ def cleaned_up(evidence: Evidence) -> list[str]:
 
 
 def quiet_logs(evidence: Evidence) -> list[str]:
-    """C13: no process logged an error that no fault explains, or ended in one."""
+    """C13: no process logged an error that no fault of that moment explains, or ended in one."""
     found: defaultdict[str, int] = defaultdict(int)
     for process, lines in evidence.logs.items():
-        for line in lines:
-            if (sentence := _complaint(line)) is not None and not _EXPECTED.search(sentence):
+        for at, line in dated(lines):
+            if (sentence := _complaint(line)) is not None and not explained(evidence, process, sentence, at):
                 found[f"{process}: {sentence}"] += 1
     for death in evidence.deaths:
         if (own := _OWN_END.match(death)) is not None:
@@ -120,15 +114,40 @@ def duplicates(evidence: Evidence) -> dict[str, int]:
 
 
 def explained_duplicates(evidence: Evidence) -> list[str]:
-    """C15: a task runs again only after an attempt was lost, and none is lost when nothing or nobody was harmed."""
+    """C15: a task runs again only after an attempt was lost, whose executor was hit while it held that attempt."""
     found = []
+    runs_of = evidence.runs_of()
     for task, again in duplicates(evidence).items():
-        lost = sum(1 for _, state in evidence.attempts.get(task, ()) if state == "lost")
-        if again > lost:
-            found.append(f"{task} ran {again} times too often, and {lost} of its attempts were lost")
-        elif not evidence.faults:
-            found.append(f"{task} ran {again} times too often, and there was no fault")
-    if all(fault.kind == "stopped" for fault in evidence.faults):
-        found += [f"{task} lost an attempt, though every process ended in good order"
-                  for task, log in evidence.attempts.items() if any(state == "lost" for _, state in log)]  # fmt: skip
+        lost = {attempt for attempt, state in evidence.attempts.get(task, ()) if state == "lost"}
+        if again > len(lost):
+            found.append(f"{task} ran {again} times too often, and {len(lost)} of its attempts were lost")
+        found += [
+            f"{task}: {run.executor} lost attempt {run.attempt}, and nothing had hit it"
+            for run in runs_of[task]
+            if run.attempt in lost and not lost_for_a_reason(evidence, run.executor, *_held(evidence, run))
+        ]
     return found
+
+
+def _held(evidence: Evidence, run: Run) -> tuple[float, float]:
+    """Return from when to when an attempt was in its executor's hands, though a zombie may start it afterwards."""
+    instants = [run.began] + [
+        step.at
+        for step in evidence.trail.get(run.task, ())
+        if step.attempt == run.attempt and "running" in {step.source, step.target}
+    ]
+    return min(instants), max(instants)
+
+
+def graceful_stops(evidence: Evidence) -> list[str]:
+    """C16: when processes only end in good order, no task runs twice, and none waits until somebody rescues it."""
+    if any(fault.kind not in _ORDERLY for fault in evidence.faults):
+        return []
+    found = [f"{task} ran {again} times too often" for task, again in duplicates(evidence).items()]
+    for task, log in evidence.attempts.items():
+        if any(state == "lost" for _, state in log):
+            found.append(f"{task} lost an attempt")
+    for task, steps in evidence.trail.items():
+        found += [f"{task} had to be rescued: {step.source} to {step.target} by {step.by}" for step in steps
+                  if (step.source, step.by) in _RESCUES and step.target not in FINAL]  # fmt: skip
+    return [f"every process ended in good order, and {sentence}" for sentence in found]

@@ -12,7 +12,12 @@ from tests.chaos.ledger import Run, instant, read_runs
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of a task's state, noted by the audit in the transaction that made it."""
+    """One change of a task's state, noted by the audit in the transaction that made it.
+
+    Attributes:
+        at: on the rig's clock; `run_at` and `remove_at` are on the database's.
+        drift: seconds by which the database's clock was ahead.
+    """
 
     source: str | None
     target: str | None
@@ -21,6 +26,12 @@ class Step:
     at: float
     run_at: float
     remove_at: float | None = None
+    drift: float = 0.0
+
+    @property
+    def clock(self) -> float:
+        """When it was, on the database's clock."""
+        return self.at + self.drift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +52,10 @@ class Injected:
     """A fault as it really happened. Times are seconds since the epoch.
 
     Attributes:
+        healed: when it was taken back; for a process that was ended, when it was started again.
         recovered: seconds from the healing until a new task came through; None when that was not measured.
+        settled: seconds from the healing until due tasks were picked up as fast as usual, and lost ones were rescued;
+            None when that was not measured.
         error: why it could not be injected.
     """
 
@@ -50,6 +64,7 @@ class Injected:
     began: float
     healed: float
     recovered: float | None = None
+    settled: float | None = None
     error: str = ""
 
 
@@ -64,6 +79,7 @@ class Evidence:
         answers: what each tenant saw of the others' tasks: sentences, none when the wall holds.
         places: where plaintext was looked for, and whether the canary was there.
         leftovers: figures that must be back at their base, as (name, now, allowed).
+        lease: seconds without a heartbeat after which an executor counts as lost.
         logs: lines of each process.
         deaths: what the supervisor said of each process that ended.
         planned: kinds and targets of the faults that were to happen.
@@ -83,6 +99,7 @@ class Evidence:
     answers: Sequence[str] = ()
     places: Mapping[str, bool] = field(default_factory=dict)
     leftovers: Sequence[tuple[str, float, float]] = ()
+    lease: float = 15.0
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     deaths: Sequence[str] = ()
     planned: Sequence[tuple[str, str]] = ()
@@ -117,6 +134,9 @@ async def gather(evidence: Evidence, *, database_url: str, ledger: Path, histori
         await connection.close()
 
 
+_STEP = ("source", "target", "attempt", "by", "at", "run_at", "remove_at", "drift")
+
+
 async def _read_trail(evidence: Evidence, connection: asyncpg.Connection) -> None:
     names = {row["id"]: row["name"] for row in await connection.fetch("SELECT id, name FROM tenants")}
     trail: defaultdict[str, list[Step]] = defaultdict(list)
@@ -124,6 +144,7 @@ async def _read_trail(evidence: Evidence, connection: asyncpg.Connection) -> Non
     tenants: dict[str, str] = {}
     async for row in connection.cursor(
         "SELECT task_id, tenant_id, source, target, attempt, by, tag, extract(epoch FROM at)::float8 AS at, "
+        "extract(epoch FROM clock - at)::float8 AS drift, "
         "extract(epoch FROM run_at)::float8 AS run_at, extract(epoch FROM remove_at)::float8 AS remove_at "
         "FROM chaos.trail ORDER BY n",
         prefetch=5000,
@@ -132,9 +153,7 @@ async def _read_trail(evidence: Evidence, connection: asyncpg.Connection) -> Non
         if row["source"] is None:
             born[task] = row["tag"] or ""
             tenants[task] = {"default": "alpha"}.get(names[row["tenant_id"]], names[row["tenant_id"]])
-        trail[task].append(
-            Step(row["source"], row["target"], row["attempt"], row["by"], row["at"], row["run_at"], row["remove_at"])
-        )
+        trail[task].append(Step(*(row[name] for name in _STEP)))
     evidence.trail, evidence.born, evidence.tenants = trail, born, tenants
 
 

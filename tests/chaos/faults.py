@@ -1,15 +1,11 @@
-"""What can be done to a cluster. Each fault is injected, lasts, and is healed."""
+"""What can be done to processes, their clocks and their links. Each fault is injected, lasts, and is healed."""
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import asyncpg
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from tests.chaos.cluster import Cluster
 from tests.chaos.proxy import Proxy
 from tests.support import wait_until
@@ -17,7 +13,10 @@ from tests.support import wait_until
 Fault = Callable[[Cluster, str], AbstractAsyncContextManager[None]]
 """Breaks something while the block runs; leaving the block heals it."""
 
-_RESTART = 60.0  # seconds until the supervisor must have started a process again
+RESTART = 60.0
+"""Seconds until the supervisor must have started a process again."""
+
+HOUR = 3600
 
 
 class DidNotHappen(Exception):
@@ -27,21 +26,14 @@ class DidNotHappen(Exception):
 @asynccontextmanager
 async def killed(cluster: Cluster, target: str) -> AsyncIterator[None]:
     """End a process by SIGKILL; the supervisor starts it again."""
-    await _ended(cluster, target, signal.SIGKILL)
+    await ended(cluster, target, signal.SIGKILL)
     yield
 
 
 @asynccontextmanager
 async def stopped(cluster: Cluster, target: str) -> AsyncIterator[None]:
     """End a process by SIGTERM: it finishes what it holds."""
-    await _ended(cluster, target, signal.SIGTERM)
-    yield
-
-
-@asynccontextmanager
-async def crashed(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """End PostgreSQL by SIGQUIT, its immediate shutdown: no checkpoint, and recovery at the start."""
-    await _ended(cluster, target, signal.SIGQUIT)
+    await ended(cluster, target, signal.SIGTERM)
     yield
 
 
@@ -49,17 +41,18 @@ async def crashed(cluster: Cluster, target: str) -> AsyncIterator[None]:
 async def all_killed(cluster: Cluster, target: str) -> AsyncIterator[None]:
     """End several processes in the same moment: every executor, or everything with both servers."""
     names = [name for name in cluster.shape.services if target == "everything" or name.startswith("executor")]
-    ends = [_ended(cluster, name, signal.SIGKILL) for name in names]
+    ends = [ended(cluster, name, signal.SIGKILL) for name in names]
     if target == "everything":
-        ends += [_ended(cluster, "valkey", signal.SIGKILL), _ended(cluster, "postgres", signal.SIGQUIT)]
+        ends += [ended(cluster, "valkey", signal.SIGKILL), ended(cluster, "postgres", signal.SIGQUIT)]
     await asyncio.gather(*ends)
     yield
 
 
-async def _ended(cluster: Cluster, target: str, number: signal.Signals) -> None:
+async def ended(cluster: Cluster, target: str, number: signal.Signals) -> None:
+    """Send a signal that ends a process, and wait until the supervisor has started it again."""
     before = cluster.pid(target)
     cluster.send(target, number)
-    await wait_until(lambda: cluster.pid(target) != before, timeout=_RESTART, what=f"{target} to be started again")
+    await wait_until(lambda: cluster.pid(target) != before, timeout=RESTART, what=f"{target} to be started again")
 
 
 @asynccontextmanager
@@ -83,74 +76,28 @@ async def childless(cluster: Cluster, target: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def disconnected(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """End every session of the services in PostgreSQL."""
-    assert target == "postgres"
-    connection = await asyncpg.connect(cluster.database_url)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidewheel-%'"
-        )
-    finally:
-        await connection.close()
-    yield
+async def clock_ahead(cluster: Cluster, target: str) -> AsyncIterator[None]:
+    """Set a service's clock forward by an hour, and back."""
+    async with _clock_moved(cluster, target, HOUR):
+        yield
 
 
 @asynccontextmanager
-async def emptied(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """FLUSHALL."""
-    assert target == "valkey"
-    async with Redis.from_url(cluster.redis_url) as redis:
-        await redis.flushall()
-    yield
+async def clock_behind(cluster: Cluster, target: str) -> AsyncIterator[None]:
+    """Set a service's clock back by an hour, and forward again."""
+    async with _clock_moved(cluster, target, -HOUR):
+        yield
 
 
 @asynccontextmanager
-async def ungrouped(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """Destroy every consumer group."""
-    assert target == "valkey"
-    async with Redis.from_url(cluster.redis_url) as redis:
-        async for key in redis.scan_iter(match="tidewheel:*", _type="stream"):
-            for group in await redis.xinfo_groups(key):
-                await redis.xgroup_destroy(key, group["name"])
-    yield
-
-
-@asynccontextmanager
-async def starved(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """Leave Valkey no memory: it refuses whatever would take more."""
-    assert target == "valkey"
-    async with Redis.from_url(cluster.redis_url) as redis:
-        await redis.config_set("maxmemory", 1)
+async def _clock_moved(cluster: Cluster, target: str, seconds: int) -> AsyncIterator[None]:
+    if cluster.clocks.missing:
+        raise DidNotHappen(cluster.clocks.missing)
+    cluster.clocks.move(target, seconds)
     try:
         yield
     finally:
-        await wait_until(lambda: _fed(cluster), timeout=_RESTART, what="valkey to be given its memory again")
-
-
-async def _fed(cluster: Cluster) -> bool:
-    try:
-        async with Redis.from_url(cluster.redis_url) as redis:
-            return bool(await redis.config_set("maxmemory", 0))
-    except (RedisError, OSError):
-        return False
-
-
-@asynccontextmanager
-async def emptied_on_disk(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """Kill Valkey and let it start without its files."""
-    shutil.rmtree(cluster.valkey_files, ignore_errors=True)
-    await _ended(cluster, target, signal.SIGKILL)
-    yield
-
-
-@asynccontextmanager
-async def truncated_on_disk(cluster: Cluster, target: str) -> AsyncIterator[None]:
-    """Kill Valkey and let it start with the first half of what it had written."""
-    for path in cluster.valkey_files.glob("*.incr.aof"):
-        os.truncate(path, path.stat().st_size // 2)
-    await _ended(cluster, target, signal.SIGKILL)
-    yield
+        cluster.clocks.move(target, 0)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The handlers of the rig: each start and each end goes into the ledger, whatever becomes of the attempt."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,30 @@ from tests.chaos import ledger
 
 
 class Surroundings(BaseSettings):
-    """Where the ledger is."""
+    """Where the ledger is, what turns the monotonic clock into the rig's, and which executor this is."""
 
     chaos_ledger: Path
+    chaos_epoch: float
+    chaos_process: str
 
 
 class PlannedFailure(Exception):
     """What a handler fails with when the task asks for it."""
 
 
-_LEDGER = Surroundings.model_validate({}).chaos_ledger
+_HERE = Surroundings.model_validate({})
 
 
 def _note(task: Any, what: str, who: str) -> None:
-    ledger.append(_LEDGER, what=what, task=task.request.id, attempt=task.request.attempt, who=who)
+    ledger.append(
+        _HERE.chaos_ledger,
+        what=what,
+        task=task.request.id,
+        attempt=task.request.attempt,
+        who=who,
+        executor=_HERE.chaos_process,
+        at=time.monotonic() + _HERE.chaos_epoch,  # a fault may have moved the clock of this process
+    )
 
 
 @shared_task(name="chaos.touch", bind=True)

@@ -33,9 +33,9 @@ def healthy() -> Evidence:
             "op-3": Op(op="op-3", tenant="beta", kinds=["bad"], due=[0.0], refused=True),
         },
         runs=[
-            Run("one", 1, "alpha", 11, 4.0, 5.0),
-            Run("two", 1, "beta", 12, 4.0, 40.0),
-            Run("two", 2, "beta", 13, 25.0, 26.0),
+            Run("one", 1, "alpha", 11, 4.0, 5.0, "executor-2"),
+            Run("two", 1, "beta", 12, 4.0, 40.0, "executor-1"),
+            Run("two", 2, "beta", 13, 25.0, 26.0, "executor-2"),
         ],
         trail={
             "one": [born(1.0), pushed(2.0), claimed(3.0, 1), ended(5.5, 1)],

@@ -12,13 +12,18 @@ from pathlib import Path
 
 
 def instant() -> float:
-    """Seconds since the epoch on this machine's clock, which the rig's PostgreSQL shares and no fault moves."""
+    """Seconds since the epoch on the rig's own clock, which no fault moves."""
     return time.clock_gettime(time.CLOCK_REALTIME)
+
+
+def epoch() -> float:
+    """Return what the monotonic clock of this machine must be given to be `instant()`, in any of its processes."""
+    return instant() - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a handler; `ended` is None when its process was lost."""
+    """One run of a handler in an executor; `ended` is None when its process was lost."""
 
     task: str
     attempt: int
@@ -26,11 +31,12 @@ class Run:
     pid: int
     began: float
     ended: float | None
+    executor: str = ""
 
 
-def append(path: Path, *, what: str, task: str, attempt: int, who: str) -> None:
+def append(path: Path, *, what: str, task: str, attempt: int, who: str, executor: str, at: float) -> None:
     """Write one line."""
-    line = f"{what} {task} {attempt} {who} {os.getpid()} {instant():.6f}\n"
+    line = f"{what} {task} {attempt} {who} {os.getpid()} {at:.6f} {executor}\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, line.encode())
@@ -43,13 +49,13 @@ def read_runs(lines: Iterable[str]) -> list[Run]:
     runs: list[Run] = []
     open_at: dict[tuple[str, str, str], int] = {}
     for line in lines:
-        what, task, attempt, who, pid, at = line.split()
+        what, task, attempt, who, pid, at, executor = line.split()
         place = (task, attempt, pid)
         if what == "start":
             open_at[place] = len(runs)
-            runs.append(Run(task, int(attempt), who, int(pid), float(at), None))
+            runs.append(Run(task, int(attempt), who, int(pid), float(at), None, executor))
         else:
             number = open_at.pop(place)
             begun = runs[number]
-            runs[number] = Run(task, begun.attempt, who, begun.pid, begun.began, float(at))
+            runs[number] = Run(task, begun.attempt, who, begun.pid, begun.began, float(at), executor)
     return runs

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import asyncpg
 from redis.exceptions import RedisError
+from tests.chaos.backlog import Backlog
 from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Injected
 from tests.chaos.faults import DidNotHappen
@@ -34,6 +35,7 @@ class Nemesis:
     def __init__(self, cluster: Cluster, probe: Probe, say: Callable[[str], None]) -> None:
         self._cluster = cluster
         self._probe = probe
+        self._backlog = Backlog(cluster.database_url)
         self._say = say
         self.injected: list[Injected] = []
 
@@ -54,7 +56,10 @@ class Nemesis:
     async def _alone(self, number: int, planned: Planned) -> None:
         fault = await self._inject(planned, measured=True)
         self.injected.append(fault)
-        self._say(f"{number:4} {_describe(planned)}, recovered in {_seconds(fault.recovered)} {fault.error}")
+        self._say(
+            f"{number:4} {_describe(planned)}, recovered in {_seconds(fault.recovered)}, "
+            f"usual after {_seconds(fault.settled)} {fault.error}"
+        )
         await pause(planned.pause)
 
     async def _storm(self, number: int, together: Sequence[Planned]) -> None:
@@ -87,17 +92,25 @@ class Nemesis:
         began = instant()
         healed = began
         recovered: float | None = None
+        settled: float | None = None
         error = ""
         try:
             async with KINDS[planned.kind](self._cluster, planned.target):
-                # A process that was killed is healed by its supervisor: its recovery counts from the signal.
-                healed = began if planned.lasts == 0 else began + planned.lasts
                 await pause(planned.lasts)
-            recovered = await self._probe.until_through() - healed if measured else None
+                healed = instant()  # what is over at once is healed by whoever started the process again
+            if measured:
+                recovered = await self._probe.until_through() - healed
+                settled = await self._backlog.until_usual(healed) - healed
         except _FAILED as reason:
             error = f"{type(reason).__name__}: {reason}"
         return Injected(
-            kind=planned.kind, target=planned.target, began=began, healed=healed, recovered=recovered, error=error
+            kind=planned.kind,
+            target=planned.target,
+            began=began,
+            healed=healed,
+            recovered=recovered,
+            settled=settled,
+            error=error,
         )
 
 

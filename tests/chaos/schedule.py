@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 
-from tests.chaos import faults
+from tests.chaos import faults, faults_postgres, faults_valkey
 from tests.chaos.cluster import CLIENT_LINK
 from tests.chaos.faults import Fault
 
@@ -15,13 +15,21 @@ KINDS: Mapping[str, Fault] = {
     "stopped": faults.stopped,
     "frozen": faults.frozen,
     "child-killed": faults.childless,
-    "crashed": faults.crashed,
-    "disconnected": faults.disconnected,
-    "emptied": faults.emptied,
-    "ungrouped": faults.ungrouped,
-    "starved": faults.starved,
-    "lost-its-files": faults.emptied_on_disk,
-    "lost-half-its-files": faults.truncated_on_disk,
+    "clock-ahead": faults.clock_ahead,
+    "clock-behind": faults.clock_behind,
+    "crashed": faults_postgres.crashed,
+    "disconnected": faults_postgres.disconnected,
+    "crowded": faults_postgres.crowded,
+    "filled": faults_postgres.filled,
+    "jumped-ahead": faults_postgres.jumped_ahead,
+    "jumped-back": faults_postgres.jumped_back,
+    "emptied": faults_valkey.emptied,
+    "ungrouped": faults_valkey.ungrouped,
+    "starved": faults_valkey.starved,
+    "lost-its-files": faults_valkey.emptied_on_disk,
+    "lost-half-its-files": faults_valkey.truncated_on_disk,
+    "failed-over": faults_valkey.failed_over,
+    "failed-over-empty": faults_valkey.failed_over_empty,
     "cut": faults.cut,
     "reset": faults.reset,
     "muted": faults.muted,
@@ -31,12 +39,30 @@ KINDS: Mapping[str, Fault] = {
 }
 """Every kind of fault by name."""
 
-_SERVICE = ("killed", "stopped", "frozen")
-_VALKEY = ("killed", "frozen", "emptied", "ungrouped", "starved", "lost-its-files", "lost-half-its-files")
-_POSTGRES = ("crashed", "disconnected")
+CLOCKS = ("clock-ahead", "clock-behind")
+"""Kinds that need a library that moves clocks."""
+
+DISK = ("filled",)
+"""Kinds that need a disk of their own."""
+
+_SERVICE = ("killed", "stopped", "frozen", *CLOCKS)
+_VALKEY = (
+    *("killed", "frozen", "emptied", "ungrouped", "starved", "lost-its-files", "lost-half-its-files"),
+    *("failed-over", "failed-over-empty"),
+)
+_POSTGRES = ("crashed", "disconnected", "crowded", "jumped-ahead", "jumped-back", *DISK)
 _LINK = ("cut", "reset", "muted", "silenced", "unanswered", "slowed")
 
-_LASTS = {"frozen": (2.0, 8.0), "starved": (2.0, 6.0)}
+_LASTS = {
+    "frozen": (2.0, 8.0),
+    "starved": (2.0, 6.0),
+    "clock-ahead": (3.0, 6.0),
+    "clock-behind": (3.0, 6.0),
+    "jumped-ahead": (2.0, 5.0),
+    "jumped-back": (2.0, 5.0),
+    "crowded": (2.0, 4.0),
+    "filled": (2.0, 5.0),
+}
 _LINK_LASTS = (1.0, 5.0)
 STORM = 10
 """Faults that overlap in one storm."""

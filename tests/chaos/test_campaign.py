@@ -16,6 +16,8 @@ _SCHEDULE = (
     Planned("killed", "executor-2", 0.0, 0.2),
     Planned("muted", "gateway-postgres", 1.5, 0.2),
     Planned("stopped", "executor-1", 0.0, 0.2),
+    Planned("jumped-back", "postgres", 1.0, 0.2),
+    Planned("failed-over", "valkey", 0.0, 0.2),
 )
 
 

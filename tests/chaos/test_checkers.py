@@ -1,210 +1,10 @@
 """A checker that cannot fail proves nothing: each one complains about evidence in which its promise is broken."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import pytest
+from tests.chaos.broken import BROKEN, EXCUSED, LIVED, REMOVED, Break, show_plaintext
 from tests.chaos.checkers_after import duplicates
-from tests.chaos.evidence import Evidence, Step
-from tests.chaos.healthy import EXECUTOR, REAPER, SCHEDULER, born, claimed, ended, healthy, pushed
-from tests.chaos.ledger import Run
+from tests.chaos.healthy import healthy
 from tests.chaos.verdict import CHECKERS, judge, lines
-
-Break = Callable[[Evidence], None]
-
-
-def _trail(task: str, *steps: Step) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.trail = {**evidence.trail, task: steps}
-
-    return act
-
-
-def _row(task: str, **changes: object) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.rows = {**evidence.rows, task: replace(evidence.rows[task], **changes)}  # type: ignore[arg-type]  # by name
-
-    return act
-
-
-def _kind(op: str, kind: str) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.ops[op].kinds = [kind]
-
-    return act
-
-
-def _runs(*more: Run) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.runs = [*evidence.runs, *more]
-
-    return act
-
-
-def _log(line: str) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.logs = {"gateway": [line]}
-
-    return act
-
-
-def _forget_row(evidence: Evidence) -> None:
-    evidence.rows = {"two": evidence.rows["two"]}
-
-
-def _forget_trail(evidence: Evidence) -> None:
-    evidence.trail = {"two": evidence.trail["two"]}
-
-
-def _second_task(evidence: Evidence) -> None:
-    evidence.born = {**evidence.born, "three": "op-1"}
-
-
-def _other_ids(evidence: Evidence) -> None:
-    evidence.ops["op-1"].other_ids.append(["three"])
-
-
-def _half_made(evidence: Evidence) -> None:
-    evidence.ops["op-1"].ids = []
-    evidence.ops["op-1"].kinds = ["plain", "plain"]
-
-
-def _refused_stands(evidence: Evidence) -> None:
-    evidence.born = {**evidence.born, "three": "op-3"}
-
-
-def _attempts(*log: tuple[int, str]) -> Break:
-    def act(evidence: Evidence) -> None:
-        evidence.attempts = {**evidence.attempts, "two": log}
-
-    return act
-
-
-def _cancel_confirmed(evidence: Evidence) -> None:
-    evidence.ops["op-1"].cancelled.add("one")
-
-
-def _never_quiet(evidence: Evidence) -> None:
-    evidence.quiet = None
-
-
-def _too_long(evidence: Evidence) -> None:
-    evidence.quiet = evidence.quiet_bound + 1
-
-
-def _due_later(evidence: Evidence) -> None:
-    evidence.ops["op-1"].due = [4.5]
-
-
-def _late_without_faults(evidence: Evidence) -> None:
-    evidence.faults = []
-    evidence.trail = {**evidence.trail, "one": (born(1.0), pushed(2.0), claimed(9.0, 1), ended(9.5, 1))}
-
-
-def _much_later(evidence: Evidence) -> None:
-    evidence.gathered = 1000.0
-
-
-def _seen(evidence: Evidence) -> None:
-    evidence.answers = ["alpha was answered 200"]
-
-
-def _plain(evidence: Evidence) -> None:
-    evidence.places = {"logs": True}
-
-
-def _unlooked(evidence: Evidence) -> None:
-    evidence.places = {}
-
-
-def _left_over(evidence: Evidence) -> None:
-    evidence.leftovers = [("pending entries", 1, 0)]
-
-
-def _unmeasured(evidence: Evidence) -> None:
-    evidence.leftovers = []
-
-
-def _died_by_itself(evidence: Evidence) -> None:
-    evidence.deaths = ["dispatcher ended with exit code 1; it starts again in 0.2 s."]
-
-
-def _more_wanted(evidence: Evidence) -> None:
-    evidence.least = 3
-
-
-def _idle(evidence: Evidence) -> None:
-    evidence.runs = []
-
-
-def _not_injected(evidence: Evidence) -> None:
-    evidence.faults = [replace(evidence.faults[0], error="no children")]
-
-
-def _all_in_order(evidence: Evidence) -> None:
-    evidence.faults = [replace(evidence.faults[0], kind="stopped")]
-
-
-def _no_faults(evidence: Evidence) -> None:
-    evidence.faults = []
-
-
-_REMOVED = Step("complete", None, 1, REAPER, 200.0, 0.0, 105.5)
-_LIVED = (born(1.0), pushed(2.0), claimed(3.0, 1), ended(5.5, 1))
-
-BROKEN: list[tuple[str, str, Break]] = [
-    ("C1", "accepted and not in the database", _forget_trail),
-    ("C1", "accepted and never final", _trail("one", born(1.0), pushed(2.0))),
-    ("C1", "the row is gone without a removal", _forget_row),
-    ("C1", "removed before it was final", _trail("one", born(1.0), Step("ready", None, 0, REAPER, 3.0, 0.0))),
-    ("C2", "two tasks for one key", _second_task),
-    ("C2", "another answer for the same key", _other_ids),
-    ("C2", "half of a batch", _half_made),
-    ("C3", "a run of a task that was never committed", _runs(Run("ghost", 1, "alpha", 1, 1.0, 2.0))),
-    ("C3", "a refused submit stands in the database", _refused_stands),
-    ("C4", "an attempt that starts twice", _runs(Run("one", 1, "alpha", 14, 6.0, 7.0))),
-    ("C4", "a start that the execution log does not know", _runs(Run("one", 2, "alpha", 14, 6.0, 7.0))),
-    ("C4", "at most once, and started twice", _kind("op-2", "once")),
-    ("C5", "two final states", _trail("one", *_LIVED, Step("complete", "dead", 1, EXECUTOR, 9.0, 0.0))),
-    ("C5", "an old attempt that records", _trail("two", born(1.0), claimed(3.0, 2), ended(9.0, 1))),
-    ("C5", "an attempt number that does not grow", _trail("two", born(1.0), claimed(3.0, 1), claimed(4.0, 1))),
-    ("C5", "completed by two attempts", _attempts((1, "complete"), (2, "complete"))),
-    ("C5", "one attempt with two entries", _attempts((1, "lost"), (1, "complete"))),
-    ("C5", "a plain task that is dead", _row("one", state="dead", reason="attempts_exhausted")),
-    ("C5", "poison without three losses", _row("two", state="dead", reason="poison", lost=2)),
-    ("C5", "a task that always fails and is complete", _kind("op-1", "failing")),
-    ("C5", "a flaky task that did not fail", _kind("op-1", "flaky")),
-    ("C5", "confirmed as cancelled and complete", _cancel_confirmed),
-    ("C6", "an edge that there is not", _trail("one", born(1.0), Step("ready", "running", 1, EXECUTOR, 3.0, 0.0))),
-    ("C6", "an edge of somebody else", _trail("one", born(1.0), Step("ready", "queued", 0, SCHEDULER, 2.0, 0.0))),
-    ("C6", "a step that does not follow the last", _trail("one", born(1.0), claimed(3.0, 1))),
-    ("C7", "a claim before run_at", _trail("one", born(1.0), pushed(2.0), claimed(3.0, 1, run_at=3.5))),
-    ("C7", "a run before it was due", _due_later),
-    ("C7", "late without a fault", _late_without_faults),
-    ("C7", "work that never ends", _never_quiet),
-    ("C7", "work that ends too late", _too_long),
-    ("C8", "an overlap without a loss", _attempts((1, "failed"), (2, "complete"))),
-    ("C8", "an overlap before the loss", _runs(Run("two", 3, "beta", 15, 25.5, 27.0))),
-    ("C9", "removed too early", _trail("one", *_LIVED, replace(_REMOVED, at=100.0))),
-    ("C9", "removed while running", _trail("one", *_LIVED[:3], Step("running", None, 1, REAPER, 200.0, 0.0, 1.0))),
-    ("C9", "not removed when it is due", _much_later),
-    ("C10", "a tenant sees another's task", _seen),
-    ("C10", "a run with another tenant's payload", _runs(Run("one", 2, "beta", 14, 6.0, 7.0))),
-    ("C11", "plaintext", _plain),
-    ("C11", "nobody looked", _unlooked),
-    ("C12", "a pending entry", _left_over),
-    ("C12", "nobody measured", _unmeasured),
-    ("C13", "an error", _log('{"level": "error", "event": "loop failed"}')),
-    ("C13", "a warning with a traceback", _log('{"level": "warning", "event": "odd", "exception": "ValueError: no"}')),
-    ("C13", "a traceback that is no record", _log("Traceback (most recent call last):")),
-    ("C13", "a process that nobody killed", _died_by_itself),
-    ("C14", "too few tasks", _more_wanted),
-    ("C14", "nothing ran", _idle),
-    ("C14", "a fault that did not happen", _not_injected),
-    ("C15", "a second run without a loss", _attempts((1, "interrupted"), (2, "complete"))),
-    ("C15", "a second run without a fault", _no_faults),
-    ("C15", "a lost attempt after nothing but orderly stops", _all_in_order),
-]
 
 
 def test_healthy_evidence_satisfies_every_checker() -> None:
@@ -225,9 +25,17 @@ def test_every_checker_can_fail() -> None:
     assert {name for name, _, _ in BROKEN} == {name.split()[0] for name in CHECKERS}
 
 
+@pytest.mark.parametrize(("what", "act"), EXCUSED, ids=[what for what, _ in EXCUSED])
+def test_what_a_fault_explains_is_excused(what: str, act: Break) -> None:
+    evidence = healthy()
+    act(evidence)
+
+    assert {name: found for name, found in judge(evidence).items() if found and name[:3] != "C14"} == {}, what
+
+
 def test_a_removed_task_is_no_lost_one() -> None:
     evidence = healthy()
-    evidence.trail = {**evidence.trail, "one": [*_LIVED, _REMOVED]}
+    evidence.trail = {**evidence.trail, "one": [*LIVED, REMOVED]}
     evidence.rows = {"two": evidence.rows["two"]}
 
     assert {name: found for name, found in judge(evidence).items() if found} == {}
@@ -239,7 +47,7 @@ def test_a_run_that_a_loss_asked_for_is_counted_as_a_duplicate() -> None:
 
 def test_the_report_names_what_failed() -> None:
     evidence = healthy()
-    _plain(evidence)
+    show_plaintext(evidence)
 
     report = "\n".join(lines(evidence, judge(evidence)))
 

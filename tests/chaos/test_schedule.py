@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+from tests.chaos.campaign import possible
 from tests.chaos.cluster import Shape
 from tests.chaos.ledger import Run, read_runs
-from tests.chaos.schedule import KINDS, catalogue, draw_schedule
+from tests.chaos.schedule import CLOCKS, KINDS, catalogue, draw_schedule
 
 _SERVICES = Shape().services
 
@@ -12,6 +13,16 @@ _SERVICES = Shape().services
 def test_a_seed_gives_one_schedule() -> None:
     assert draw_schedule(7, _SERVICES, rounds=2) == draw_schedule(7, _SERVICES, rounds=2)
     assert draw_schedule(7, _SERVICES, rounds=1) != draw_schedule(8, _SERVICES, rounds=1)
+
+
+def test_a_seed_gives_the_same_faults_whatever_this_machine_allows() -> None:
+    """What it cannot do is left out of the schedule after that was drawn, so that the rest stays as it was."""
+    short = draw_schedule(7, _SERVICES, rounds=1)
+
+    assert draw_schedule(7, _SERVICES, rounds=3)[: len(short)] == short
+    assert [planned for planned in short if planned.kind not in CLOCKS] == possible(
+        short, dict.fromkeys(CLOCKS, "no library"), print
+    )
 
 
 def test_a_round_has_every_fault_once() -> None:
@@ -26,12 +37,15 @@ def test_the_catalogue_uses_every_kind() -> None:
 
 
 def test_a_run_without_an_end_is_one_whose_process_was_lost() -> None:
-    lines = ["start a 1 alpha 11 1.5", "start b 1 beta 12 1.6", "end b 1 beta 12 1.7", "start a 2 alpha 13 9.0"]
+    lines = [
+        *("start a 1 alpha 11 1.5 executor-1", "start b 1 beta 12 1.6 executor-1", "end b 1 beta 12 1.7 executor-1"),
+        "start a 2 alpha 13 9.0 executor-2",
+    ]
 
     assert read_runs(lines) == [
-        Run("a", 1, "alpha", 11, 1.5, None),
-        Run("b", 1, "beta", 12, 1.6, 1.7),
-        Run("a", 2, "alpha", 13, 9.0, None),
+        Run("a", 1, "alpha", 11, 1.5, None, "executor-1"),
+        Run("b", 1, "beta", 12, 1.6, 1.7, "executor-1"),
+        Run("a", 2, "alpha", 13, 9.0, None, "executor-2"),
     ]
 
 

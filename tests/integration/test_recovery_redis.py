@@ -16,6 +16,7 @@ from tests.support import wait_until
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.client import TRANSIENT, open_redis, refuses_writes
+from tidewheel_common.streams.client import Redis as AsyncRedis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, WAKE_FINAL, stream_key
 from tidewheel_common.streams.wake import MOST_WORDS, Waker
@@ -140,7 +141,9 @@ def test_a_refusal_is_told_from_a_mistake(error: Exception, refused: bool) -> No
     assert refuses_writes(error) is refused
 
 
-async def test_a_redis_that_says_nothing_counts_as_lost_and_holds_nobody_up() -> None:
+@pytest.fixture
+async def silent_redis() -> AsyncIterator[AsyncRedis]:
+    """A client of a server that takes every connection and never answers."""
     silence = asyncio.Event()
 
     async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,15 +153,29 @@ async def test_a_redis_that_says_nothing_counts_as_lost_and_holds_nobody_up() ->
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     redis = open_redis(f"redis://127.0.0.1:{port}/0", client_name="test", timeout=0.1)
-    waker = Waker(redis, WAKE_FINAL)
+    yield redis
+    silence.set()
+    await redis.aclose()
+    server.close()
+
+
+async def test_a_redis_that_says_nothing_counts_as_lost_and_holds_nobody_up(silent_redis: AsyncRedis) -> None:
+    waker = Waker(silent_redis, WAKE_FINAL)
     for _ in range(3):
         waker.wake(*map(str, range(MOST_WORDS)))
 
     with pytest.raises(TRANSIENT):
-        await redis.ping()
+        await silent_redis.ping()
     assert len(waker._pending) <= MOST_WORDS
     async with asyncio.timeout(5):
         await waker.close()
-    silence.set()
-    await redis.aclose()
-    server.close()
+
+
+async def test_who_gave_up_waiting_for_a_wake_up_is_not_cancelled_the_next_time(silent_redis: AsyncRedis) -> None:
+    waker = Waker(silent_redis, WAKE_FINAL)
+    waker.wake()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await waker.close()
+
+    await waker.close()

@@ -44,8 +44,8 @@ class Waker:
                 await self._redis.publish(self._channel, message)
 
     async def close(self) -> None:
-        """Let the last wake-up leave."""
-        if self._task is not None:
+        """Let the last wake-up leave; whoever gives up waiting for it takes it back."""
+        if self._task is not None and not self._task.done():
             await self._task
 
 
