@@ -213,7 +213,9 @@ class Lifecycle(RuleBasedStateMachine):
         return sweeps[name]
 
     async def _rescue(self, connection: AsyncConnection) -> None:
-        lost = await scheduler.tasks_lost(connection, now=self.world.now, stale=STALE, size=100)
+        lost = await scheduler.tasks_lost(
+            connection, now=self.world.now, stale=STALE, jumped_at=START, slack=STALE, size=100
+        )
         verdicts = list(judge(lost, lambda: 0.5))
         if verdicts:
             await scheduler.tasks_rescue(connection, verdicts, now=self.world.now)

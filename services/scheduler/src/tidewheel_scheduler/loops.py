@@ -19,8 +19,9 @@ from tidewheel_common.streams.wake import Listener, Waker
 from tidewheel_scheduler import expire, fire, forget, promote, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
+from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.settings import SchedulerSettings
-from tidewheel_scheduler.vigil import Vigil
+from tidewheel_scheduler.vigil import Vigil, longest_gap
 
 _APPLICATION = "tidewheel-scheduler"
 _LAST_WORDS = 1.0
@@ -35,7 +36,8 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
         engine = open_engine(url, application_name=_APPLICATION, pool_size=5)
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
-        quick = open_engine(url, application_name=_APPLICATION, pool_size=1, synchronous_commit=False, autocommit=True)
+        # So is a look at the store.
+        quick = open_engine(url, application_name=_APPLICATION, pool_size=2, synchronous_commit=False, autocommit=True)
         stack.push_async_callback(quick.dispose)
         redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=_APPLICATION)
         stack.push_async_callback(redis.aclose)
@@ -82,7 +84,8 @@ def _working_loops(
     rescuing = rescue.Rescue(
         engine=engine,
         stale=stale,
-        vigil=Vigil(patience=stale),
+        vigil=Vigil(quick, gap=longest_gap(stale)),
+        ration=Ration(process.settings.rescues_per_minute),
         wake_promote=wakes.promote.set,
         announce=announce,
         counts=counts,
