@@ -135,6 +135,17 @@ async def test_an_overdue_task_whose_hint_was_never_pushed_comes_back(rig: Rig) 
     assert rig.wake.is_set()
 
 
+async def test_what_was_queued_before_the_clock_went_back_is_not_looked_for_an_hour_later(rig: Rig) -> None:
+    (waiting,) = await rig.tasks(1)
+    await rig.relay.tick()
+    await rig.set(waiting, queued_at=ago(-3600))
+    (vanished,) = await rig.tasks(1, "queued", queued_at=ago(-3600))
+    assert await rig.overdue.tick() is None
+    assert (await rig.row(waiting))["state"] == "queued"
+    await rig.relay.tick()  # which would take a task that is ready in an hour for a parked one
+    assert {hint.task_id for hint in await rig.hints()} == {waiting, vanished}
+
+
 async def test_an_overdue_task_that_still_waits_in_its_stream_stays_there(rig: Rig) -> None:
     ids = await rig.tasks(1300)
     for _ in range(2):

@@ -241,7 +241,7 @@ class Lifecycle(RuleBasedStateMachine):
         async def take_back(connection: AsyncConnection) -> None:
             before = self.world.now + timedelta(seconds=1)
             queued = await dispatcher.tasks_queued(connection, before=before, after=None, most=100)
-            await dispatcher.tasks_release(connection, queued)
+            await dispatcher.tasks_release(connection, queued, now=self.world.now)
 
         self._step(Owner.DISPATCHER, take_back)
 

@@ -7,17 +7,22 @@ A hint that an executor has read but not acknowledged counts as vanished: recove
 list of pending entries is not relied upon. Then the hint is doubled, and the claim lets one of them through.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.stream import Line, depths, unread_hints
 from tidewheel_dispatcher import queries
-from tidewheel_dispatcher.queries import Queued
+from tidewheel_dispatcher.queries import Place, Queued
 
 BATCH = 1000
 """Rows that one step looks at."""
+
+
+FUTURE = timedelta(seconds=60)
+"""What was queued so much later than the instant before which is looked, was queued before the clock went back."""
 
 
 class Search:
@@ -31,13 +36,22 @@ class Search:
         self._redis = redis
         self._before = before
         self._batch = batch
-        self._after: Queued | None = None
+        self._after: Place | None = None
+        self._beyond: Place | None = (before + FUTURE, UUID(int=0))
         self._hints: dict[Line, set[tuple[bytes, bytes]]] = {}
         self.taken_back = 0
         """Tasks that the walk has taken back so far."""
 
     async def step(self) -> bool:
         """Look at one batch; return whether there may be more."""
+        if await self._walk():
+            return True
+        if self._beyond is None:
+            return False
+        self._after, self._before, self._beyond = self._beyond, queries.END, None
+        return await self._walk()
+
+    async def _walk(self) -> bool:
         async with self._engine.connect() as connection:
             tasks = await queries.tasks_queued(connection, before=self._before, after=self._after, most=self._batch)
         await self._read_streams({task.line for task in tasks})
@@ -47,7 +61,7 @@ class Search:
                 self.taken_back += await queries.tasks_release(connection, vanished)
         if len(tasks) < self._batch:
             return False
-        self._after = tasks[-1]
+        self._after = (tasks[-1].queued_at, tasks[-1].task_id)
         return True
 
     async def _read_streams(self, lines: set[Line]) -> None:
