@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.streams.client import Redis
-from tidewheel_common.streams.stream import Line, depths, unread_hints
+from tidewheel_common.streams.stream import Line, depths, remember_queues, unread_hints
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Place, Queued
 
@@ -66,6 +66,7 @@ class Search:
 
     async def _read_streams(self, lines: set[Line]) -> None:
         unknown = sorted(lines - self._hints.keys())
+        await remember_queues(self._redis, {line.queue for line in unknown})
         for line, depth in (await depths(self._redis, unknown)).items():
             self._hints[line] = await unread_hints(self._redis, line, depth) if depth.unread else set()
 
