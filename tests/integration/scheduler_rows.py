@@ -97,6 +97,10 @@ class Rows:
         await self._insert(executors, [{"id": executor_id, **columns}])
         return executor_id
 
+    async def attempt(self, task_id: UUID, number: int, *, finished_at: datetime) -> None:
+        columns = {"tenant_id": TENANT, "state": "failed", "started_at": NOW, "finished_at": finished_at}
+        await self._insert(attempts, [{"task_id": task_id, "attempt": number, **columns}])
+
     async def watched(self, *, since: datetime) -> None:
         """PostgreSQL has been watched for a while, until now."""
         await self._insert(watch, [{"id": 1, "since": since, "seen_at": NOW, "jumped_at": since}])

@@ -12,6 +12,7 @@ from tests.integration.scheduler_rows import Rows, Wakes, after
 from tidewheel_executor.heartbeat_queries import Presence, beat
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.ration import Ration
+from tidewheel_scheduler.rebase import Rebase
 from tidewheel_scheduler.rescue import Rescue
 from tidewheel_scheduler.vigil import SHORTEST_GAP, Vigil
 
@@ -186,3 +187,21 @@ async def test_a_mistake_does_not_start_everything_again_at_once(scene: Scene) -
     assert sorted(await scene.states(*tasks)) == ["running"] * 2 + ["waiting"] * 6
     await scene.look(11)
     assert sorted(await scene.states(*tasks)) == ["running"] + ["waiting"] * 7
+
+
+async def test_a_pause_that_began_before_the_clock_went_back_does_not_last_an_hour_longer(scene: Scene) -> None:
+    retry = await scene.rows.task("waiting", attempt=1, wait_until=after(HOUR + 30))
+    asked = await scene.rows.task("waiting", wait_until=after(HOUR + 30))
+    old = await scene.rows.task("waiting", attempt=1, wait_until=after(HOUR + 30))
+    for task_id, ended in ((retry, HOUR), (old, -5)):
+        await scene.rows.attempt(task_id, 1, finished_at=after(ended))
+    woken = Wakes()
+    rebase = Rebase(engine=scene.engine, slack=SHORTEST_GAP, wake_promote=woken)
+    await scene.look(1)
+    for second in (1, 2):
+        rebase.settled = None  # as after a restart, and after another jump
+        assert await rebase.tick(after(second)) is None
+    rows = [await scene.rows.task_row(task_id) for task_id in (retry, asked, old)]
+    assert [row["wait_until"] for row in rows] == [after(31), after(HOUR + 30), after(HOUR + 30)]
+    assert rows[0]["run_at"] == after(31)
+    assert woken.times == 1

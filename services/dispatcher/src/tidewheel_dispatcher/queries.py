@@ -293,8 +293,8 @@ async def executors_live(connection: AsyncConnection, *, stale: float, now: date
 
 
 async def clock_jumped(connection: AsyncConnection) -> datetime | None:
-    """Tell when the clock has jumped last, as far as the schedulers know."""
-    jumped_at: datetime | None = (await connection.execute(_STATEMENTS.clause("clock_jumped"))).scalar_one()
+    """Tell when the clock has jumped last, as far as the schedulers know; None while none has ever looked."""
+    jumped_at: datetime | None = (await connection.execute(_STATEMENTS.clause("clock_jumped"))).scalar_one_or_none()
     return jumped_at
 
 

@@ -318,8 +318,8 @@ SELECT DISTINCT queues, handlers
  WHERE heartbeat_at BETWEEN clock.now - clock.stale AND clock.now + clock.stale;
 
 -- name: clock_jumped :one
--- Tell when the database's clock has jumped last, as far as the schedulers know; null when they know nothing.
-SELECT max(jumped_at) AS jumped_at FROM watch;
+-- Tell when the database's clock has jumped last, as far as the schedulers know.
+SELECT jumped_at FROM watch;
 
 -- name: clock_ago :one
 -- Tell the instant that was some seconds ago, by the database's clock.

@@ -16,7 +16,7 @@ from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
-from tidewheel_scheduler import expire, fire, forget, promote, release, rescue, sync
+from tidewheel_scheduler import expire, fire, forget, promote, rebase, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
 from tidewheel_scheduler.ration import Ration
@@ -33,7 +33,7 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
     """Yield the scheduler's loops, on connections that are closed afterwards."""
     async with AsyncExitStack() as stack:
         url = process.settings.database_url.get_secret_value()
-        engine = open_engine(url, application_name=_APPLICATION, pool_size=5)
+        engine = open_engine(url, application_name=_APPLICATION, pool_size=7)  # one for each loop
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
         # So is a look at the store.
@@ -91,6 +91,7 @@ def _working_loops(
         counts=counts,
         jitter=process.jitter,
     )
+    rebasing = rebase.Rebase(engine=engine, slack=longest_gap(stale), wake_promote=wakes.promote.set)
     releasing = release.Release(engine=engine, wake_dispatcher=dispatcher.wake, announce=announce, counts=counts)
     forgetting = forget.Forget(engine=engine)
     return [
@@ -99,6 +100,7 @@ def _working_loops(
         Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
         Loop(name="release", tick=releasing.tick, every=release.EVERY, wake=wakes.release),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
+        Loop(name="rebase", tick=rebasing.tick, every=rebase.EVERY),
         Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
         *_synchronising(process.settings, engine, wakes, counts),
     ]

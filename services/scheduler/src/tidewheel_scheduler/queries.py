@@ -63,6 +63,17 @@ async def watch_look(
     return dict((await _run(connection, "watch_look", values)).mappings().one())
 
 
+async def clock_jumped(connection: AsyncConnection) -> datetime | None:
+    """Tell when the clock has jumped last, as far as it was noted."""
+    jumped_at: datetime | None = (await _run(connection, "clock_jumped", {})).scalar_one()
+    return jumped_at
+
+
+async def pauses_rebase(connection: AsyncConnection, *, now: datetime | None, slack: float, size: int) -> int:
+    """Count up to `size` pauses anew that began more than `slack` seconds in the future; return how many there were."""
+    return (await _run(connection, "pauses_rebase", {"now": now, "slack": slack, "size": size})).rowcount
+
+
 async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
     """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
     return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())

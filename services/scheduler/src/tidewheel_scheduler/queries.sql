@@ -30,6 +30,30 @@ SET seen_at = excluded.seen_at,
     END
 RETURNING seen_at AS now, since, jumped_at;
 
+-- name: clock_jumped :one
+-- Tell when the clock has jumped last, as far as the schedulers have noted it.
+SELECT max(jumped_at) FROM watch;
+
+-- name: pauses_rebase :exec
+-- Count pauses between attempts from now on, where the attempt before has ended in the future: the clock went back since.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), put_off AS MATERIALIZED (
+    SELECT tasks.id, tasks.wait_until - attempts.finished_at AS pause
+    FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.attempt = tasks.attempt
+    WHERE tasks.wait_until > (SELECT now FROM clock) AND tasks.attempt > 0 AND tasks.state = 'waiting'
+        AND attempts.finished_at
+            > (SELECT now FROM clock) + make_interval(secs => CAST(:slack AS double precision))
+        -- What has been put right is due before the attempt's end, and stays as it is.
+        AND tasks.wait_until >= attempts.finished_at
+    LIMIT :size
+    FOR UPDATE OF tasks SKIP LOCKED
+)
+UPDATE tasks
+SET wait_until = clock.now + put_off.pause, run_at = clock.now + put_off.pause
+FROM put_off, clock
+WHERE tasks.id = put_off.id AND tasks.state = 'waiting';
+
 -- name: tasks_promote :many
 -- transition: waiting -> ready
 -- Make ready what is due, the longest due first, and say how late each one is (seconds).
