@@ -7,7 +7,7 @@ A hint that an executor has read but not acknowledged counts as vanished: recove
 list of pending entries is not relied upon. Then the hint is doubled, and the claim lets one of them through.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,26 +21,36 @@ BATCH = 1000
 """Rows that one step looks at."""
 
 
-FUTURE = timedelta(seconds=60)
-"""What was queued so much later than the instant before which is looked, was queued before the clock went back."""
+FUTURE = 5.0
+"""Seconds ahead of the clock; what was queued later than that was queued before the clock went back."""
 
 
 class Search:
-    """One walk over all tasks that were queued before an instant, the oldest first, batch by batch.
+    """One walk over all tasks that were queued before an instant, or in the future, the oldest first, batch by batch.
 
     Each stream is read once, when the first of its tasks comes up: all of these were pushed before the walk began.
     """
 
-    def __init__(self, engine: AsyncEngine, redis: Redis, *, before: datetime, batch: int = BATCH) -> None:
+    def __init__(
+        self, engine: AsyncEngine, redis: Redis, *, before: datetime, future: datetime, batch: int = BATCH
+    ) -> None:
         self._engine = engine
         self._redis = redis
         self._before = before
         self._batch = batch
         self._after: Place | None = None
-        self._beyond: Place | None = (before + FUTURE, UUID(int=0))
+        self._beyond: Place | None = (future, UUID(int=0))
         self._hints: dict[Line, set[tuple[bytes, bytes]]] = {}
         self.taken_back = 0
         """Tasks that the walk has taken back so far."""
+
+    @classmethod
+    async def begin(cls, engine: AsyncEngine, redis: Redis, *, age: float) -> "Search":
+        """Begin a walk over the tasks that were queued more than `age` seconds ago."""
+        async with engine.connect() as connection:
+            before = await queries.clock_ago(connection, age)
+            future = await queries.clock_ago(connection, -FUTURE)
+        return cls(engine, redis, before=before, future=future)
 
     async def step(self) -> bool:
         """Look at one batch; return whether there may be more."""
