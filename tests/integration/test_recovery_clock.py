@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import Rows, Wakes, after
 
-from tidewheel_executor.heartbeat_queries import Presence, beat
+from tidewheel_dispatcher.queries import watch_witness
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.rebase import Rebase
@@ -66,13 +66,12 @@ class Scene:
                 self.rescue = self.scheduler()
             await self.rescue.tick(self.database)
 
-    async def executors_alone(self, seconds: float) -> None:
-        """Let an executor say every three seconds that it lives, and no scheduler look."""
-        presence = Presence(id=UUID(int=7), hostname="here", pid=1, queues=["*"], handlers=[])
-        for _ in range(round(seconds / 3)):
-            self.here += 3.0
+    async def dispatcher_alone(self, seconds: float) -> None:
+        """Let a dispatcher bear witness every second, and no scheduler look."""
+        for _ in range(round(seconds)):
+            self.here += 1.0
             async with self.engine.begin() as connection:
-                await beat(connection, presence, now=self.database)
+                await watch_witness(connection, now=self.database)
 
     async def states(self, *ids: UUID) -> list[str]:
         return [(await self.rows.task_row(task_id))["state"] for task_id in ids]
@@ -96,17 +95,17 @@ async def test_a_scheduler_that_starts_goes_on_with_what_others_have_watched(sce
     assert await scene.states(living, orphan) == ["running", "waiting"]
 
 
-async def test_executors_bear_witness_while_no_scheduler_lives_but_not_across_a_gap(scene: Scene) -> None:
+async def test_dispatchers_bear_witness_while_no_scheduler_lives_but_not_across_a_gap(scene: Scene) -> None:
     await scene.look(STALE + 1)
     orphan = await scene.running(pid=DEAD)
-    await scene.executors_alone(30)
+    await scene.dispatcher_alone(30)
     scene.rescue = scene.scheduler()
     await scene.look(1)
     assert await scene.states(orphan) == ["waiting"]
 
     orphan = await scene.running(pid=DEAD)
     scene.here += 60
-    await scene.executors_alone(2)
+    await scene.dispatcher_alone(2)
     scene.rescue = scene.scheduler()
     await scene.look(STALE)
     assert await scene.states(orphan) == ["running"]

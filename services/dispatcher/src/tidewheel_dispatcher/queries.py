@@ -20,6 +20,9 @@ _STATEMENTS = load_statements(__package__)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 """Before anything was ever queued."""
 
+WATCH_GAP = 5.0
+"""Seconds; the shortest time without any look that begins the schedulers' watch anew."""
+
 END = datetime(9999, 1, 1, tzinfo=UTC)
 """After anything will ever be queued."""
 
@@ -292,9 +295,10 @@ async def executors_live(connection: AsyncConnection, *, stale: float, now: date
     return [Offer(frozenset(row.queues), frozenset(row.handlers)) for row in rows]
 
 
-async def clock_jumped(connection: AsyncConnection) -> datetime | None:
-    """Tell when the clock has jumped last, as far as the schedulers know; None while none has ever looked."""
-    jumped_at: datetime | None = (await connection.execute(_STATEMENTS.clause("clock_jumped"))).scalar_one_or_none()
+async def watch_witness(connection: AsyncConnection, *, now: datetime | None = None) -> datetime | None:
+    """Bear witness for the schedulers' watch; return when the clock jumped last, None while none has ever looked."""
+    row = await connection.execute(_STATEMENTS.clause("watch_witness"), {"gap": WATCH_GAP, "now": now})
+    jumped_at: datetime | None = row.scalar_one_or_none()
     return jumped_at
 
 

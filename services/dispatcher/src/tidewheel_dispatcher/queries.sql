@@ -317,9 +317,17 @@ SELECT DISTINCT queues, handlers
   FROM executors, clock
  WHERE heartbeat_at BETWEEN clock.now - clock.stale AND clock.now + clock.stale;
 
--- name: clock_jumped :one
--- Tell when the database's clock has jumped last, as far as the schedulers know.
-SELECT jumped_at FROM watch;
+-- name: watch_witness :one
+-- Bear witness that PostgreSQL is there, so that the schedulers' watch has no gap while they are away, and tell when its
+-- clock has jumped last. Where there is a gap or a jump already, they must see it.
+UPDATE watch
+   SET seen_at = CASE
+           WHEN clock.now BETWEEN seen_at AND seen_at + make_interval(secs => CAST(:gap AS double precision))
+           THEN clock.now
+           ELSE seen_at
+       END
+  FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+RETURNING jumped_at;
 
 -- name: clock_ago :one
 -- Tell the instant that was some seconds ago, by the database's clock.

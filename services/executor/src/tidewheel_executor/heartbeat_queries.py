@@ -9,10 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
 
-GAP = 5.0
-"""Seconds; the shortest time without any look that begins the schedulers' watch anew. Two beats must not be further
-apart, if one executor alone is to bear witness."""
-
 STATEMENTS = load_statements("tidewheel_executor", "heartbeat.sql")
 
 
@@ -38,7 +34,6 @@ async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime
             "queues": list(presence.queues),
             "handlers": list(presence.handlers),
             "now": now,
-            "gap": GAP,
         },
     )
 
