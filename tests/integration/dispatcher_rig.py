@@ -15,7 +15,7 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.store.sql import load_statements
-from tidewheel_common.store.tables import executors, queues, tasks
+from tidewheel_common.store.tables import executors, queues, tasks, watch
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_key
@@ -75,6 +75,11 @@ class Rig:
         async with self.engine.connect() as connection:
             await connection.execute(insert(executors).values(**row, heartbeat_at=ago(silent)))
         return executor_id
+
+    async def jumped(self) -> None:
+        """Let the schedulers note a jump of the clock."""
+        async with self.engine.connect() as connection:
+            await connection.execute(insert(watch).values(id=1, since=ago(0), seen_at=ago(0), jumped_at=ago(0)))
 
     async def gone(self, executor_id: UUID) -> None:
         """Let an executor leave."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Table, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidewheel_common.store.tables import attempts, executors, fires, schedules, tasks
+from tidewheel_common.store.tables import attempts, executors, fires, schedules, tasks, watch
 from tidewheel_scheduler.queries import STATEMENTS
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -91,11 +91,19 @@ class Rows:
         await self._insert(schedules, [{"id": schedule_id, **common, **columns}])
         return schedule_id
 
-    async def executor(self, heartbeat_at: datetime) -> UUID:
+    async def executor(self, heartbeat_at: datetime, *, pid: int = 1) -> UUID:
         executor_id = uuid4()
-        columns = {"hostname": "here", "pid": 1, "queues": ["*"], "handlers": [], "heartbeat_at": heartbeat_at}
+        columns = {"hostname": "here", "pid": pid, "queues": ["*"], "handlers": [], "heartbeat_at": heartbeat_at}
         await self._insert(executors, [{"id": executor_id, **columns}])
         return executor_id
+
+    async def attempt(self, task_id: UUID, number: int, *, finished_at: datetime) -> None:
+        columns = {"tenant_id": TENANT, "state": "failed", "started_at": NOW, "finished_at": finished_at}
+        await self._insert(attempts, [{"task_id": task_id, "attempt": number, **columns}])
+
+    async def watched(self, *, since: datetime) -> None:
+        """PostgreSQL has been watched for a while, until now."""
+        await self._insert(watch, [{"id": 1, "since": since, "seen_at": NOW, "jumped_at": since}])
 
     async def all_tasks(self) -> list[Mapping[str, Any]]:
         return await self._all(tasks)

@@ -60,6 +60,31 @@ async def test_parked_tasks_come_back_when_their_handler_appears(rig: Rig) -> No
     assert {(await rig.row(task_id))["state"] for task_id in others} == {"ready"}
 
 
+async def test_what_was_ready_before_the_clock_went_back_does_not_wait_until_it_is_as_late_again(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.relay.tick()
+    await rig.unpark.tick()
+    (stranded,) = await rig.tasks(1, ready_at=ago(-3600))
+    await rig.tasks(1, handler="who.knows", ready_at=ago(-3600))
+    await rig.unpark.tick()
+    await rig.relay.tick()
+    assert await rig.hints() == []
+
+    await rig.jumped()
+    await rig.unpark.tick()
+    await rig.unpark.tick()
+    await rig.relay.tick()
+    assert [hint.task_id for hint in await rig.hints()] == [stranded]
+    assert rig.count("unparked") == 1
+
+
+async def test_who_gave_a_sign_of_life_in_the_future_is_not_alive(rig: Rig) -> None:
+    await rig.executor("demo.echo", silent=-3600.0)
+    await rig.tasks(1)
+    await rig.relay.tick()
+    assert await rig.states() == {"ready": 1}
+
+
 async def test_a_dispatcher_that_has_just_started_brings_back_what_an_older_one_parked(
     rig: Rig, database_url: str, redis_url: str
 ) -> None:

@@ -17,7 +17,7 @@ from tidewheel_common.streams.keys import WAKE_DISPATCHER
 @pytest.fixture
 async def rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
     async with opened_rig(database_url, redis_url) as opened:
-        await opened.executor("demo.echo", silent=-600.0)  # alive for the whole test
+        await opened.executor("demo.echo")
         yield opened
 
 
@@ -27,6 +27,7 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
         "TIDEWHEEL_DATABASE_URL": database_url,
         "TIDEWHEEL_REDIS_URL": redis_url,
         "TIDEWHEEL_HEALTH_PORT": "0",
+        "TIDEWHEEL_EXECUTOR_STALE": "600",  # alive for the whole test
     }
 
 

@@ -13,7 +13,8 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 from tidewheel_cli.embedded import embedded_valkey
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.epoch import finish_epoch, read_signature
-from tidewheel_common.streams.keys import EPOCH, GROUP
+from tidewheel_common.streams.keys import EPOCH, GROUP, QUEUES
+from tidewheel_common.streams.stream import known_queues
 from tidewheel_dispatcher.queries import BEGINNING
 from tidewheel_dispatcher.vanished import Search
 
@@ -133,6 +134,27 @@ async def test_an_overdue_task_whose_hint_was_never_pushed_comes_back(rig: Rig) 
     assert (await rig.states())["running"] == 1
     assert rig.count("overdue") == 1
     assert rig.wake.is_set()
+
+
+async def test_what_was_queued_before_the_clock_went_back_is_not_looked_for_an_hour_later(rig: Rig) -> None:
+    (waiting,) = await rig.tasks(1)
+    await rig.relay.tick()
+    await rig.set(waiting, queued_at=ago(-3600))
+    (vanished,) = await rig.tasks(1, "queued", queued_at=ago(-3600))
+    assert await rig.overdue.tick() is None
+    assert (await rig.row(waiting))["state"] == "queued"
+    await rig.relay.tick()  # which would take a task that is ready in an hour for a parked one
+    assert {hint.task_id for hint in await rig.hints()} == {waiting, vanished}
+
+
+async def test_a_queue_whose_name_redis_has_lost_is_found_again_with_what_waits_in_it(rig: Rig) -> None:
+    (task_id,) = await rig.tasks(1)
+    await rig.relay.tick()
+    await rig.redis.delete(QUEUES)
+    await rig.set(task_id, queued_at=ago(31))
+    await rig.overdue.tick()
+    assert await known_queues(rig.redis) == ["default"]
+    assert (await rig.row(task_id))["state"] == "queued"  # its hint is there; only nobody looked
 
 
 async def test_an_overdue_task_that_still_waits_in_its_stream_stays_there(rig: Rig) -> None:

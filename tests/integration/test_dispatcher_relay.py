@@ -14,6 +14,7 @@ from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.keys import GROUP, QUEUES
 from tidewheel_dispatcher.grants import ROOM_PAUSE
 from tidewheel_dispatcher.queries import BEGINNING
+from tidewheel_dispatcher.relay import FORGET
 from tidewheel_dispatcher.window import FIRST
 
 
@@ -84,6 +85,20 @@ async def test_no_more_than_a_window_waits_in_redis_until_executors_have_read_so
     await rig.read(300)
     assert await rig.relay.tick() == ROOM_PAUSE
     assert len(await rig.hints()) == FIRST + 300  # what is in flight does not count
+
+
+async def test_a_queue_that_nothing_was_dispatched_to_for_long_is_forgotten(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    for queue in ("once", "always"):
+        await rig.tasks(1, queue=queue)
+    await rig.relay.tick()
+    assert rig.registry.get_sample_value("tidewheel_queue_window", {"queue": "once"}) is not None
+    rig.time += FORGET
+    await rig.tasks(1, queue="always")
+    await rig.relay.tick()
+    shown = [rig.registry.get_sample_value("tidewheel_queue_window", {"queue": queue}) for queue in ("once", "always")]
+    assert shown[0] is None
+    assert shown[1] is not None
 
 
 async def test_a_full_low_line_does_not_hold_up_a_high_task(rig: Rig) -> None:

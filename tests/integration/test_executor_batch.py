@@ -17,6 +17,7 @@ from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.tracing import current_traceparent
 from tidewheel_common.streams.keys import WAKE_FINAL, WAKE_SCHEDULER
+from tidewheel_executor import queries
 
 
 @pytest.fixture
@@ -107,6 +108,28 @@ def test_each_task_of_a_batch_stands_alone(world: World) -> None:
 
     assert [world.result(task)["number"] for task in good] == [0, 1, 2]
     assert [world.row(task)["state"] for task in bad] == ["waiting", "dead", "dead"]
+
+
+def test_payloads_that_are_too_large_together_are_claimed_one_after_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+
+    @world.handler(name="t.large")
+    def large(text: str) -> int:
+        [row] = world.fetch("SELECT count(*) FROM tasks WHERE state = 'running'")
+        together.append(row[0])
+        return len(text)
+
+    monkeypatch.setattr(queries, "PAYLOAD_BYTES", 1000)
+    tasks = [world.queue("t.large", {"text": "x" * size}) for size in (700, 700, 5000, 700, 1)]
+    stale = world.queue("t.large", {"text": ""}, expires_at=LONG_AGO)
+    world.run(*tasks[:2], stale, *tasks[2:])
+
+    assert [world.result(task) for task in tasks] == [700, 700, 5000, 700, 1]
+    assert together == [2, 2, 1, 2, 2]
+    assert world.row(stale)["state"] == "queued"
+    assert world.child.registry.get_sample_value("tidewheel_executor_stale_total") == 1
 
 
 def test_a_payload_under_an_unknown_key_is_dead_for_its_task_alone(world: World) -> None:

@@ -14,8 +14,9 @@ from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.forget import SILENCE, Forget
 from tidewheel_scheduler.queries import LostTask
+from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.rescue import Rescue, judge
-from tidewheel_scheduler.vigil import Vigil
+from tidewheel_scheduler.vigil import SHORTEST_GAP, Vigil
 
 STALE = 15.0
 JITTER = 0.25
@@ -24,7 +25,7 @@ JITTER = 0.25
 class Scene:
     """A rescue with everything that it touches."""
 
-    def __init__(self, engine: AsyncEngine, *, patience: float = 0.0, size: int = 100) -> None:
+    def __init__(self, engine: AsyncEngine, *, size: int = 100) -> None:
         self.rows = Rows(engine)
         self.promote = Wakes()
         self.final = Wakes()
@@ -32,7 +33,8 @@ class Scene:
         self.rescue = Rescue(
             engine=engine,
             stale=STALE,
-            vigil=Vigil(patience=patience),
+            vigil=Vigil(engine, gap=SHORTEST_GAP),
+            ration=Ration(1000),
             wake_promote=self.promote,
             announce=self.final,
             counts=Counts(self.registry),
@@ -55,8 +57,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(engine: AsyncEngine) -> Scene:
-    return Scene(engine)
+async def scene(engine: AsyncEngine) -> Scene:
+    scene = Scene(engine)
+    await scene.rows.watched(since=after(-7200))
+    return scene
 
 
 async def test_a_silent_executor_loses_its_tasks(scene: Scene) -> None:
@@ -196,6 +200,7 @@ def test_a_row_that_cannot_be_decided_stops_nobody() -> None:
 
 async def test_a_full_batch_takes_the_oldest_and_comes_again(engine: AsyncEngine) -> None:
     scene = Scene(engine, size=1)
+    await scene.rows.watched(since=after(-7200))
     later = await scene.running(heard=None, claimed=-60)
     older = await scene.running(heard=None, claimed=-120)
     assert await scene.rescue.tick(NOW) == AGAIN
@@ -206,7 +211,7 @@ async def test_a_full_batch_takes_the_oldest_and_comes_again(engine: AsyncEngine
 
 
 async def test_silence_does_not_count_before_the_database_has_been_watched(engine: AsyncEngine) -> None:
-    scene = Scene(engine, patience=STALE)
+    scene = Scene(engine)
     task_id = await scene.running(heard=None)
     await scene.rescue.tick(NOW)
     assert (await scene.rows.task_row(task_id))["state"] == "running"

@@ -1,48 +1,33 @@
-"""When an executor's silence counts."""
+"""When the clock of the database has surely jumped, and for how long nobody may look."""
 
 from datetime import UTC, datetime, timedelta
 
-from tidewheel_scheduler.vigil import Vigil
+import pytest
+
+from tidewheel_scheduler.vigil import SHORTEST_GAP, _Look, leap_between, longest_gap
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+def look(asked: float, answered: float, *, database: float) -> _Look:
+    return _Look(asked, answered, START + timedelta(seconds=database))
 
 
-def looks(vigil: Vigil, clock: Clock, *, here: float, database: float) -> bool:
-    clock.seconds = 100.0 + here
-    return vigil.look(START + timedelta(seconds=database))
+@pytest.mark.parametrize(
+    ("this", "leap"),
+    [
+        (look(10.0, 10.1, database=10.0), 0.0),
+        (look(10.0, 10.1, database=3610.0), 3599.9),
+        (look(10.0, 10.1, database=-3590.0), -3599.9),
+        (look(10.0, 30.0, database=10.0), 0.0),  # frozen after the database had read its clock
+        (look(10.0, 30.0, database=30.0), 0.0),  # or before it did
+        (look(10.0, 30.0, database=40.0), 10.0),
+    ],
+)
+def test_only_what_real_time_cannot_explain_is_a_leap(this: _Look, leap: float) -> None:
+    last = look(0.0, 0.1, database=0.0)
+    assert leap_between(last, this) == pytest.approx(leap)
 
 
-def test_silence_counts_after_patient_undisturbed_watching() -> None:
-    clock = Clock()
-    vigil = Vigil(patience=3.0, clock=clock)
-    assert [looks(vigil, clock, here=second, database=second) for second in range(5)] == [False] * 3 + [True] * 2
-
-
-def test_without_patience_silence_counts_at_once() -> None:
-    assert Vigil(patience=0.0).look(START)
-
-
-def test_an_outage_of_the_database_starts_the_watch_anew() -> None:
-    clock = Clock()
-    vigil = Vigil(patience=3.0, clock=clock)
-    for second in range(4):
-        looks(vigil, clock, here=second, database=second)
-    assert [looks(vigil, clock, here=second, database=second) for second in (60, 61, 62, 63)] == [False] * 3 + [True]
-
-
-def test_a_jump_of_the_database_clock_starts_the_watch_anew() -> None:
-    clock = Clock()
-    vigil = Vigil(patience=3.0, clock=clock)
-    for second in range(4):
-        looks(vigil, clock, here=second, database=second)
-    assert not looks(vigil, clock, here=5, database=3600)
-    assert looks(vigil, clock, here=8, database=3603)
-    assert not looks(vigil, clock, here=9, database=0)
+def test_a_gap_may_last_half_as_long_as_silence_but_never_less_than_a_busy_machine_takes() -> None:
+    assert [longest_gap(stale) for stale in (3.0, 15.0, 60.0)] == [SHORTEST_GAP, 7.5, 30.0]

@@ -4,7 +4,7 @@ With the safeguard a play ends well; without it one of the model's own checks, o
 """
 
 from tests.property.lifecycle_crashes import CrashingLifecycle
-from tests.property.lifecycle_model import Attempt
+from tests.property.lifecycle_model import START, Attempt
 
 from tidewheel_common.core.lifecycle import Owner, State
 from tidewheel_common.core.outcome import Completed, Failed
@@ -85,7 +85,7 @@ def a_rescue_comes_after_the_ending(model: CrashingLifecycle) -> None:
     _, attempt = running(model)
     model.time_passes(60, None)
     now = model.world.now
-    lost = model.world.run(lambda c: scheduler.tasks_lost(c, now=now, stale=15.0, size=10))
+    lost = model.world.run(lambda c: scheduler.tasks_lost(c, now=now, stale=15.0, jumped_at=START, slack=15.0, size=10))
     model.finish(attempt, Completed(b"1"))
     verdicts = list(judge(lost, lambda: 0.5))
     model._step(Owner.SCHEDULER, lambda c: scheduler.tasks_rescue(c, verdicts, now=now))

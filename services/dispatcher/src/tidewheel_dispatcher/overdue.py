@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.client import Redis
-from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.vanished import Search
 
@@ -37,7 +36,7 @@ class Overdue:
 
     async def tick(self) -> float | None:
         """Look at one batch."""
-        search = self._search or await self._begin()
+        search = self._search or await Search.begin(self._engine, self._redis, age=self._age)
         more = await search.step()
         self._search = search if more else None
         if more:
@@ -47,8 +46,3 @@ class Overdue:
             self._metrics.overdue.inc(search.taken_back)
             self._wake.set()
         return None
-
-    async def _begin(self) -> Search:
-        async with self._engine.connect() as connection:
-            before = await queries.clock_ago(connection, self._age)
-        return Search(self._engine, self._redis, before=before)

@@ -20,6 +20,12 @@ _STATEMENTS = load_statements(__package__)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 """Before anything was ever queued."""
 
+WATCH_GAP = 5.0
+"""Seconds; the shortest time without any look that begins the schedulers' watch anew."""
+
+END = datetime(9999, 1, 1, tzinfo=UTC)
+"""After anything will ever be queued."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadyLine:
@@ -47,6 +53,10 @@ class Queued(NamedTuple):
     queued_at: datetime
     task_id: UUID
     attempt: int
+
+
+Place = tuple[datetime, UUID]
+"""A place among the queued tasks: `queued_at` and the task's id."""
 
 
 class Dispatched(NamedTuple):
@@ -221,15 +231,17 @@ async def queues_spend(connection: AsyncConnection, left: Mapping[str, float], a
     await connection.execute(_STATEMENTS.clause("queues_spend"), values)
 
 
-async def tasks_withdraw(connection: AsyncConnection, names: Sequence[str], *, most: int) -> int:
+async def tasks_withdraw(
+    connection: AsyncConnection, names: Sequence[str], *, most: int, now: datetime | None = None
+) -> int:
     """Take back what is queued in some queues, and return how many tasks that were."""
     result: CursorResult[Any] = await connection.execute(
-        _STATEMENTS.clause("tasks_withdraw"), {"names": list(names), "most": most}
+        _STATEMENTS.clause("tasks_withdraw"), {"names": list(names), "most": most, "now": now}
     )
     return result.rowcount
 
 
-async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued]) -> int:
+async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued], *, now: datetime | None = None) -> int:
     """Take queued tasks back to `ready`, and return how many were still queued by the same marking."""
     result: CursorResult[Any] = await connection.execute(
         _STATEMENTS.clause("tasks_release"),
@@ -237,23 +249,19 @@ async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued]) ->
             "ids": [task.task_id for task in tasks],
             "attempts": [task.attempt for task in tasks],
             "queued_ats": [task.queued_at for task in tasks],
+            "now": now,
         },
     )
     return result.rowcount
 
 
 async def tasks_queued(
-    connection: AsyncConnection, *, before: datetime, after: Queued | None, most: int
+    connection: AsyncConnection, *, before: datetime, after: Place | None, most: int
 ) -> list[Queued]:
     """Read the next tasks that were queued before an instant, oldest first, from behind `after` on."""
+    queued_at, task_id = after or (BEGINNING, UUID(int=0))
     rows = await connection.execute(
-        _STATEMENTS.clause("tasks_queued"),
-        {
-            "before": before,
-            "after": BEGINNING if after is None else after.queued_at,
-            "after_id": UUID(int=0) if after is None else after.task_id,
-            "most": most,
-        },
+        _STATEMENTS.clause("tasks_queued"), {"before": before, "after": queued_at, "after_id": task_id, "most": most}
     )
     return [Queued(Line(row.queue, Priority(row.priority)), row.queued_at, row.id, row.attempt) for row in rows]
 
@@ -285,6 +293,13 @@ async def executors_live(connection: AsyncConnection, *, stale: float, now: date
     """List what the executors serve whose heartbeat is younger than `stale` seconds."""
     rows = await connection.execute(_STATEMENTS.clause("executors_live"), {"stale": stale, "now": now})
     return [Offer(frozenset(row.queues), frozenset(row.handlers)) for row in rows]
+
+
+async def watch_witness(connection: AsyncConnection, *, now: datetime | None = None) -> datetime | None:
+    """Bear witness for the schedulers' watch; return when the clock jumped last, None while none has ever looked."""
+    row = await connection.execute(_STATEMENTS.clause("watch_witness"), {"gap": WATCH_GAP, "now": now})
+    jumped_at: datetime | None = row.scalar_one_or_none()
+    return jumped_at
 
 
 async def clock_ago(connection: AsyncConnection, seconds: float, *, now: datetime | None = None) -> datetime:

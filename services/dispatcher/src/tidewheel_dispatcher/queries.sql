@@ -232,7 +232,8 @@ UPDATE queues
 
 -- name: tasks_withdraw :exec
 -- transition: queued -> ready
--- Take back what is queued in paused queues; its hints lead nowhere then. It keeps its place in the line.
+-- Take back what is queued in paused queues; its hints lead nowhere then. It keeps its place in the line, unless the clock
+-- has gone back: then it must not be ready in the future, where only parked tasks are.
 WITH held AS MATERIALIZED (
     SELECT id
       FROM tasks
@@ -242,13 +243,14 @@ WITH held AS MATERIALIZED (
        FOR UPDATE SKIP LOCKED
 )
 UPDATE tasks
-   SET state = 'ready', ready_at = tasks.queued_at, queued_at = NULL
+   SET state = 'ready', queued_at = NULL,
+       ready_at = least(tasks.queued_at, coalesce(CAST(:now AS timestamptz), clock_timestamp()))
   FROM held
  WHERE tasks.id = held.id AND tasks.state = 'queued';
 
 -- name: tasks_release :exec
 -- transition: queued -> ready
--- Take back tasks whose hint did not reach Redis, or is there no more; they keep their place in the line.
+-- Take back tasks whose hint did not reach Redis, or is there no more; they keep their place in the line as well.
 WITH hints AS MATERIALIZED (
     SELECT tasks.id
       FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:queued_ats AS timestamptz[]))
@@ -259,7 +261,8 @@ WITH hints AS MATERIALIZED (
        FOR UPDATE OF tasks SKIP LOCKED
 )
 UPDATE tasks
-   SET state = 'ready', ready_at = tasks.queued_at, queued_at = NULL
+   SET state = 'ready', queued_at = NULL,
+       ready_at = least(tasks.queued_at, coalesce(CAST(:now AS timestamptz), clock_timestamp()))
   FROM hints
  WHERE tasks.id = hints.id AND tasks.state = 'queued';
 
@@ -304,11 +307,27 @@ UPDATE tasks
  WHERE tasks.id = parked.id AND tasks.state = 'ready';
 
 -- name: executors_live :many
--- List what live executors serve; executors that serve the same are one row.
+-- List what live executors serve; executors that serve the same are one row. A sign of life from the future is from before
+-- a jump of the clock, and from nobody now.
+WITH clock AS (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
+           make_interval(secs => CAST(:stale AS double precision)) AS stale
+)
 SELECT DISTINCT queues, handlers
-  FROM executors
- WHERE heartbeat_at > coalesce(CAST(:now AS timestamptz), clock_timestamp())
-                      - make_interval(secs => CAST(:stale AS double precision));
+  FROM executors, clock
+ WHERE heartbeat_at BETWEEN clock.now - clock.stale AND clock.now + clock.stale;
+
+-- name: watch_witness :one
+-- Bear witness that PostgreSQL is there, so that the schedulers' watch has no gap while they are away, and tell when its
+-- clock has jumped last. Where there is a gap or a jump already, they must see it.
+UPDATE watch
+   SET seen_at = CASE
+           WHEN clock.now BETWEEN seen_at AND seen_at + make_interval(secs => CAST(:gap AS double precision))
+           THEN clock.now
+           ELSE seen_at
+       END
+  FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+RETURNING jumped_at;
 
 -- name: clock_ago :one
 -- Tell the instant that was some seconds ago, by the database's clock.

@@ -66,9 +66,7 @@ class Rehydrate:
         self._metrics.losses.inc()
         await begin_epoch(self._redis)
         fp("dispatcher.rehydrating")
-        async with self._engine.connect() as connection:
-            before = await queries.clock_ago(connection, 0.0)
-        return Search(self._engine, self._redis, before=before), signature
+        return await Search.begin(self._engine, self._redis, age=0.0), signature
 
     async def _signal(self, signature: Signature) -> str | None:
         """Return what says that something may have been lost."""

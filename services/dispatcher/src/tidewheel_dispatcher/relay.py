@@ -126,7 +126,9 @@ class Relay:
 
     def _measure(self, queues: Sequence[str], found: Mapping[Line, Depth]) -> None:
         now = self._clock()
-        self._windows = {queue: window for queue, window in self._windows.items() if now - window.since < FORGET}
+        for queue in [queue for queue, window in self._windows.items() if now - window.since >= FORGET]:
+            del self._windows[queue]
+            self._metrics.window.remove(queue)
         for queue in queues:
             unread = sum(found[line].unread for line in lines_of([queue]))
             window = self._windows.get(queue, Window(since=now, expected=unread)).measured(unread, now)

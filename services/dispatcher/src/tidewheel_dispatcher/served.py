@@ -47,6 +47,11 @@ class Served:
         self._last_seen = kept | dict.fromkeys(live, now)
         return new
 
+    @property
+    def pairs(self) -> frozenset[Pair]:
+        """What is served, or was a moment ago."""
+        return frozenset(self._last_seen)
+
     def serves(self, queue: str) -> bool:
         """Tell whether a live executor serves a queue."""
         return queue in self._live_queues or EVERY_QUEUE in self._live_queues

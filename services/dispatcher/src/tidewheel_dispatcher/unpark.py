@@ -1,4 +1,10 @@
-"""Lets parked tasks come back as soon as an executor serves their handler."""
+"""Lets parked tasks come back as soon as an executor serves their handler.
+
+A parked task is ready in the future. After the database's clock has gone back, so is every other one that was ready
+before: then all that is served comes back, as if it had just appeared. Asking for the last jump bears witness, too.
+"""
+
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,9 +23,11 @@ class Unpark:
         self._engine = engine
         self._roster = roster
         self._metrics = metrics
+        self._jumped_at: datetime | None = None
 
     async def tick(self) -> float | None:
         """Bring back at most one batch of each line."""
+        await self._heed_jumps()
         appeared = frozenset(self._roster.appeared)
         if not appeared:
             return None
@@ -35,3 +43,10 @@ class Unpark:
             return AGAIN
         self._roster.appeared -= appeared
         return None
+
+    async def _heed_jumps(self) -> None:
+        async with self._engine.connect() as connection:
+            jumped_at = await queries.watch_witness(connection)
+        if jumped_at != self._jumped_at:
+            self._roster.appeared |= self._roster.served.pairs
+            self._jumped_at = jumped_at

@@ -8,36 +8,60 @@ list of pending entries is not relied upon. Then the hint is doubled, and the cl
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.streams.client import Redis
-from tidewheel_common.streams.stream import Line, depths, unread_hints
+from tidewheel_common.streams.stream import Line, depths, remember_queues, unread_hints
 from tidewheel_dispatcher import queries
-from tidewheel_dispatcher.queries import Queued
+from tidewheel_dispatcher.queries import Place, Queued
 
 BATCH = 1000
 """Rows that one step looks at."""
 
 
+FUTURE = 5.0
+"""Seconds ahead of the clock; what was queued later than that was queued before the clock went back."""
+
+
 class Search:
-    """One walk over all tasks that were queued before an instant, the oldest first, batch by batch.
+    """One walk over all tasks that were queued before an instant, or in the future, the oldest first, batch by batch.
 
     Each stream is read once, when the first of its tasks comes up: all of these were pushed before the walk began.
     """
 
-    def __init__(self, engine: AsyncEngine, redis: Redis, *, before: datetime, batch: int = BATCH) -> None:
+    def __init__(
+        self, engine: AsyncEngine, redis: Redis, *, before: datetime, future: datetime, batch: int = BATCH
+    ) -> None:
         self._engine = engine
         self._redis = redis
         self._before = before
         self._batch = batch
-        self._after: Queued | None = None
+        self._after: Place | None = None
+        self._beyond: Place | None = (future, UUID(int=0))
         self._hints: dict[Line, set[tuple[bytes, bytes]]] = {}
         self.taken_back = 0
         """Tasks that the walk has taken back so far."""
 
+    @classmethod
+    async def begin(cls, engine: AsyncEngine, redis: Redis, *, age: float) -> "Search":
+        """Begin a walk over the tasks that were queued more than `age` seconds ago."""
+        async with engine.connect() as connection:
+            before = await queries.clock_ago(connection, age)
+            future = await queries.clock_ago(connection, -FUTURE)
+        return cls(engine, redis, before=before, future=future)
+
     async def step(self) -> bool:
         """Look at one batch; return whether there may be more."""
+        if await self._walk():
+            return True
+        if self._beyond is None:
+            return False
+        self._after, self._before, self._beyond = self._beyond, queries.END, None
+        return await self._walk()
+
+    async def _walk(self) -> bool:
         async with self._engine.connect() as connection:
             tasks = await queries.tasks_queued(connection, before=self._before, after=self._after, most=self._batch)
         await self._read_streams({task.line for task in tasks})
@@ -47,11 +71,12 @@ class Search:
                 self.taken_back += await queries.tasks_release(connection, vanished)
         if len(tasks) < self._batch:
             return False
-        self._after = tasks[-1]
+        self._after = (tasks[-1].queued_at, tasks[-1].task_id)
         return True
 
     async def _read_streams(self, lines: set[Line]) -> None:
         unknown = sorted(lines - self._hints.keys())
+        await remember_queues(self._redis, {line.queue for line in unknown})
         for line, depth in (await depths(self._redis, unknown)).items():
             self._hints[line] = await unread_hints(self._redis, line, depth) if depth.unread else set()
 

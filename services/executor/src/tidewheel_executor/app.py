@@ -123,6 +123,9 @@ def _worker(settings: ExecutorSettings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
         "worker_soft_shutdown_timeout": settings.stop_grace,
+        # How long the result of a child that has died may still come. Ours is in PostgreSQL: whoever waits for Celery's
+        # ten seconds only finds the lost tasks ten seconds later.
+        "worker_lost_wait": 0.5,
     }
 
 

@@ -17,7 +17,7 @@ from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import span_from
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
-from tidewheel_executor.claim import Claimed, Terms, claim, read_hints
+from tidewheel_executor.claim import Claimed, Terms, claim, left_over, read_hints
 from tidewheel_executor.explain import REQUEUE_PAUSE
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
@@ -78,11 +78,19 @@ class Batch:
         """
         kit = self._kit
         kit.limit.guard()
-        hints = self._served(read_hints(raw))
+        hints: Sequence[Hint] = self._served(read_hints(raw))
         fp("executor.hinted")
-        claimed = kit.enter(claim(kit.engine, hints, kit.terms, hard_limit=hard_limit)) if hints else []
+        while hints:
+            hints = self._run(hints, hard_limit)
+        return dict(self._durations)
+
+    def _run(self, hints: Sequence[Hint], hard_limit: float | None) -> Sequence[Hint]:
+        """Run as many tasks as there is room for, and return the hints that are left."""
+        kit = self._kit
+        claimed = kit.enter(claim(kit.engine, hints, kit.terms, hard_limit=hard_limit))
         fp("executor.claimed")
-        kit.figures.claimed(hinted=len(hints), claimed=len(claimed))
+        left = left_over(hints, claimed)
+        kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))
         found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
         try:
             self._run_defs([pair for pair in found if not pair[1].is_async])
@@ -91,7 +99,7 @@ class Batch:
         finally:
             if claimed:
                 kit.enter(self._recorder.flush())
-        return dict(self._durations)
+        return left
 
     def _served(self, hints: Sequence[Hint]) -> list[Hint]:
         """Leave out what this worker cannot run, and sort by the order of running, which decides about the leases."""

@@ -80,7 +80,9 @@ def read_hints(raw: Sequence[Sequence[Any]]) -> list[Hint]:
 async def claim(
     engine: AsyncEngine, hints: Sequence[Hint], terms: Terms, *, hard_limit: float | None = None
 ) -> list[Claimed]:
-    """Claim what the hints speak of, in one statement, and return it in their order. What is missing was stale.
+    """Claim what the hints speak of, in one statement, and return it in their order.
+
+    What is missing was stale, or is left over.
 
     Args:
         engine: in autocommit mode.
@@ -101,6 +103,19 @@ async def claim(
         await give_back(engine, terms.executor_id, [hint for hint in hints if hint.task_id not in got])
     parents = await _parents(engine, [row.id for row in rows if row.linked], patience)
     return [_claimed(row, hints, started, parents) for row in rows]
+
+
+def left_over(hints: Sequence[Hint], claimed: Sequence[Claimed]) -> Sequence[Hint]:
+    """Return the hints that a claim left for the next one: those behind its last task, when there was no room for more.
+
+    Args:
+        hints: what was to be claimed, in its order.
+        claimed: what came of it.
+    """
+    if sum(len(task.payload) for task in claimed) < queries.PAYLOAD_BYTES:
+        return ()
+    places = {hint.task_id: place for place, hint in enumerate(hints)}
+    return hints[places[claimed[-1].task_id] + 1 :]
 
 
 async def _claim(

@@ -4,12 +4,12 @@ It says that the executor is alive, reports lost tasks and answers probes. It sh
 so a loop that is busy for a moment does not make the executor look dead; one that hangs shows in /healthz.
 """
 
-import asyncio
 import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from celery.worker import state
@@ -26,49 +26,13 @@ from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave
 from tidewheel_executor.lost import report_interrupted
+from tidewheel_executor.reports import LostReports
 from tidewheel_executor.settings import ExecutorSettings
 
 HUB = "celery"
 """The name of Celery's event loop among the loops that the probes watch."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-class LostReports:
-    """Hands the tasks of lost messages to PostgreSQL, in the thread's event loop.
-
-    Args:
-        executor: Whose tasks they are.
-        engine: The way to PostgreSQL.
-    """
-
-    def __init__(self, executor: Executor, engine: AsyncEngine) -> None:
-        self._executor = executor
-        self._engine = engine
-        self._waiting: list[Hint] = []
-        self._interrupted: list[Hint] = []
-        self.wake = asyncio.Event()
-
-    def add(self, hints: Sequence[Hint]) -> None:
-        """Take hints over; they are kept until PostgreSQL has them."""
-        self._waiting += hints
-        self.wake.set()
-
-    def interrupt(self, hints: Sequence[Hint]) -> None:
-        """Take over the hints of messages that this executor cuts off because it stops."""
-        self._interrupted += hints
-
-    async def tick(self) -> float | None:
-        """Report all that wait."""
-        cut = tuple(self._interrupted)
-        if cut:
-            await report_interrupted(self._engine, self._executor.id, cut)
-            del self._interrupted[: len(cut)]
-        hints = tuple(self._waiting)
-        if hints:
-            await self._executor.report_lost(self._engine, self._executor.id, hints)
-            del self._waiting[: len(hints)]
-        return None
 
 
 class Companion:
@@ -157,7 +121,10 @@ class Companion:
             pool_size=2,
             autocommit=True,
         )
-        lost = self._lost = LostReports(self._executor, engine)
+        lost = self._lost = LostReports(
+            lost=partial(self._executor.report_lost, engine, self._executor.id),
+            interrupted=partial(report_interrupted, engine, self._executor.id),
+        )
 
         async def show_presence() -> None:
             fp("executor.beating")
@@ -176,7 +143,7 @@ class Companion:
 
     async def _sign_off(self, engine: AsyncEngine, lost: LostReports) -> None:
         try:
-            await lost.tick()
+            await lost.finish()
             async with engine.connect() as connection:
                 await leave(connection, self._executor.id)
         except Exception as error:

@@ -8,7 +8,7 @@ import structlog
 from tidewheel_common.store.engine import is_transient
 
 SHORTEST = 0.1
-LONGEST = 2.0
+LONGEST = 1.0
 """Seconds between two tries; doubled each time."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

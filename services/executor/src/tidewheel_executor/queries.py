@@ -15,6 +15,9 @@ from tidewheel_common.store.sql import load_statements
 STATEMENTS = load_statements("tidewheel_executor")
 
 
+PAYLOAD_BYTES = 16 * 1024 * 1024
+"""How much of sealed payloads a claim brings, beyond its last task."""
+
 PARENT_BYTES = 16 * 1024 * 1024
 """How much of its parents' results a claim brings for one task; the results beyond are left out."""
 
@@ -70,7 +73,7 @@ async def tasks_claim(
     hard_limit: float | None = None,
     now: datetime | None = None,
 ) -> Sequence[Row[Any]]:
-    """Claim the tasks of a batch of hints; what is not returned was stale.
+    """Claim the tasks of a batch of hints; what is not returned was stale, or had no room for its payload.
 
     Args:
         connection: each statement on it is its own transaction.
@@ -89,6 +92,7 @@ async def tasks_claim(
         "default_timeout": default_timeout,
         "grace": grace,
         "hard_limit": hard_limit,
+        "payload_bytes": PAYLOAD_BYTES,
         "now": now,
     }
     return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()

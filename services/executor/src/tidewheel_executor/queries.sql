@@ -1,11 +1,13 @@
 -- name: tasks_claim :many
 -- transition: queued -> running
 -- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
--- lease until everything before it in the batch, and itself, has had its time.
+-- lease until everything before it in the batch, and itself, has had its time. What comes after a certain size of payloads
+-- is left for the next claim, so that no batch is larger than its process.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), held AS MATERIALIZED (
-    SELECT t.id, h.place, least(coalesce(t.timeout, CAST(:default_timeout AS double precision)), 31536000) AS timeout
+    SELECT t.id, h.place, octet_length(t.payload) AS bytes,
+        least(coalesce(t.timeout, CAST(:default_timeout AS double precision)), 31536000) AS timeout
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) WITH ORDINALITY AS h(id, attempt, place)
     JOIN tasks AS t ON t.id = h.id
     CROSS JOIN moment AS m
@@ -20,7 +22,8 @@ WITH moment AS MATERIALIZED (
         held.*,
         -- After the message's hard limit its child is killed, so no lease need be longer; LEAST passes over null.
         least(sum(timeout) OVER (ORDER BY place), CAST(:hard_limit AS double precision))
-            + CAST(:grace AS double precision) AS lease
+            + CAST(:grace AS double precision) AS lease,
+        sum(bytes) OVER (ORDER BY place) - bytes AS bytes_before
     FROM held
 )
 UPDATE tasks AS t
@@ -30,7 +33,7 @@ SET state = 'running',
     started_at = m.now,
     lease_until = m.now + l.lease * interval '1 second'
 FROM leased AS l CROSS JOIN moment AS m
-WHERE t.id = l.id AND t.state = 'queued'
+WHERE t.id = l.id AND t.state = 'queued' AND l.bytes_before < CAST(:payload_bytes AS bigint)
 RETURNING
     t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
     t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,

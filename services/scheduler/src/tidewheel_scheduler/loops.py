@@ -16,11 +16,12 @@ from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
-from tidewheel_scheduler import expire, fire, forget, promote, release, rescue, sync
+from tidewheel_scheduler import expire, fire, forget, promote, rebase, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.listen import Listen
+from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.settings import SchedulerSettings
-from tidewheel_scheduler.vigil import Vigil
+from tidewheel_scheduler.vigil import Vigil, longest_gap
 
 _APPLICATION = "tidewheel-scheduler"
 _LAST_WORDS = 1.0
@@ -32,10 +33,11 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
     """Yield the scheduler's loops, on connections that are closed afterwards."""
     async with AsyncExitStack() as stack:
         url = process.settings.database_url.get_secret_value()
-        engine = open_engine(url, application_name=_APPLICATION, pool_size=5)
+        engine = open_engine(url, application_name=_APPLICATION, pool_size=7)  # one for each loop
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
-        quick = open_engine(url, application_name=_APPLICATION, pool_size=1, synchronous_commit=False, autocommit=True)
+        # So is a look at the store.
+        quick = open_engine(url, application_name=_APPLICATION, pool_size=2, synchronous_commit=False, autocommit=True)
         stack.push_async_callback(quick.dispose)
         redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=_APPLICATION)
         stack.push_async_callback(redis.aclose)
@@ -82,12 +84,14 @@ def _working_loops(
     rescuing = rescue.Rescue(
         engine=engine,
         stale=stale,
-        vigil=Vigil(patience=stale),
+        vigil=Vigil(quick, gap=longest_gap(stale)),
+        ration=Ration(process.settings.rescues_per_minute),
         wake_promote=wakes.promote.set,
         announce=announce,
         counts=counts,
         jitter=process.jitter,
     )
+    rebasing = rebase.Rebase(engine=engine, slack=longest_gap(stale), wake_promote=wakes.promote.set)
     releasing = release.Release(engine=engine, wake_dispatcher=dispatcher.wake, announce=announce, counts=counts)
     forgetting = forget.Forget(engine=engine)
     return [
@@ -96,6 +100,7 @@ def _working_loops(
         Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
         Loop(name="release", tick=releasing.tick, every=release.EVERY, wake=wakes.release),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
+        Loop(name="rebase", tick=rebasing.tick, every=rebase.EVERY),
         Loop(name="forget", tick=forgetting.tick, every=forget.EVERY),
         *_synchronising(process.settings, engine, wakes, counts),
     ]

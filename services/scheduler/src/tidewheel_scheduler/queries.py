@@ -47,6 +47,33 @@ async def clock_read(connection: AsyncConnection, *, now: datetime | None) -> da
     return instant
 
 
+async def watch_look(
+    connection: AsyncConnection, *, now: datetime | None, gap: float, jumped: bool, newcomer: bool
+) -> dict[str, datetime]:
+    """Note a look at the store; return `now`, `since` when it has been there and `jumped_at`.
+
+    Args:
+        connection: in autocommit mode.
+        now: the instant to act at.
+        gap: seconds for which nobody may have looked.
+        jumped: whether the clock has jumped since this process looked last.
+        newcomer: whether this process has not looked before.
+    """
+    values = {"now": now, "gap": gap, "jumped": jumped, "newcomer": newcomer}
+    return dict((await _run(connection, "watch_look", values)).mappings().one())
+
+
+async def clock_jumped(connection: AsyncConnection) -> datetime | None:
+    """Tell when the clock has jumped last, as far as it was noted."""
+    jumped_at: datetime | None = (await _run(connection, "clock_jumped", {})).scalar_one()
+    return jumped_at
+
+
+async def pauses_rebase(connection: AsyncConnection, *, now: datetime | None, slack: float, size: int) -> int:
+    """Count up to `size` pauses anew that began more than `slack` seconds in the future; return how many there were."""
+    return (await _run(connection, "pauses_rebase", {"now": now, "slack": slack, "size": size})).rowcount
+
+
 async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
     """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
     return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
@@ -67,11 +94,11 @@ async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, siz
 async def tasks_lost(
     connection: AsyncConnection,
     *,
-    now: datetime | None,
+    now: datetime,
     stale: float,
+    jumped_at: datetime,
+    slack: float,
     size: int,
-    jumped_at: datetime | None = None,
-    jump: float = 0.0,
 ) -> list[LostTask]:
     """Hold up to `size` running tasks whose executor is gone, until the transaction ends.
 
@@ -79,11 +106,11 @@ async def tasks_lost(
         connection: inside a transaction.
         now: the instant to act at.
         stale: seconds without a heartbeat after which an executor is lost.
+        jumped_at: when the clock jumped last.
+        slack: seconds ahead of the clock from which on an instant is from before a jump.
         size: the most rows to hold.
-        jumped_at: when the clock has jumped forwards, if it has.
-        jump: by how many seconds.
     """
-    values = {"now": now, "stale": stale, "size": size, "jumped_at": jumped_at, "jump": jump}
+    values = {"now": now, "stale": stale, "jumped_at": jumped_at, "slack": slack, "size": size}
     rows = (await _run(connection, "tasks_lost", values)).mappings()
     return [LostTask(**row) for row in rows]
 

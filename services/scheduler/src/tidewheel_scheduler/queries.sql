@@ -6,6 +6,54 @@
 -- Read the database's clock.
 SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now;
 
+-- name: watch_look :one
+-- Note that PostgreSQL is there now, and tell since when it has been without a gap, and when its clock may have jumped last.
+-- A gap that nobody has looked into may be a jump: only who has looked before it can tell. A clock that went back has jumped.
+INSERT INTO watch AS known (id, since, seen_at, jumped_at)
+SELECT 1, clock.now, clock.now, clock.now
+FROM (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+ON CONFLICT (id) DO UPDATE
+SET seen_at = excluded.seen_at,
+    since = CASE
+        WHEN CAST(:jumped AS boolean)
+            OR abs(extract(epoch FROM excluded.seen_at - known.seen_at)) > CAST(:gap AS double precision)
+        THEN excluded.seen_at
+        ELSE known.since
+    END,
+    jumped_at = CASE
+        WHEN CAST(:jumped AS boolean)
+            OR extract(epoch FROM known.seen_at - excluded.seen_at) > CAST(:gap AS double precision)
+            OR CAST(:newcomer AS boolean)
+                AND extract(epoch FROM excluded.seen_at - known.seen_at) > CAST(:gap AS double precision)
+        THEN excluded.seen_at
+        ELSE known.jumped_at
+    END
+RETURNING seen_at AS now, since, jumped_at;
+
+-- name: clock_jumped :one
+-- Tell when the clock has jumped last, as far as the schedulers have noted it.
+SELECT max(jumped_at) FROM watch;
+
+-- name: pauses_rebase :exec
+-- Count pauses between attempts from now on, where the attempt before has ended in the future: the clock went back since.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), put_off AS MATERIALIZED (
+    SELECT tasks.id, tasks.wait_until - attempts.finished_at AS pause
+    FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.attempt = tasks.attempt
+    WHERE tasks.wait_until > (SELECT now FROM clock) AND tasks.attempt > 0 AND tasks.state = 'waiting'
+        AND attempts.finished_at
+            > (SELECT now FROM clock) + make_interval(secs => CAST(:slack AS double precision))
+        -- What has been put right is due before the attempt's end, and stays as it is.
+        AND tasks.wait_until >= attempts.finished_at
+    LIMIT :size
+    FOR UPDATE OF tasks SKIP LOCKED
+)
+UPDATE tasks
+SET wait_until = clock.now + put_off.pause, run_at = clock.now + put_off.pause
+FROM put_off, clock
+WHERE tasks.id = put_off.id AND tasks.state = 'waiting';
+
 -- name: tasks_promote :many
 -- transition: waiting -> ready
 -- Make ready what is due, the longest due first, and say how late each one is (seconds).
@@ -211,27 +259,29 @@ SELECT CAST(extract(epoch FROM least(
     (SELECT count(*) FROM failing) AS failing;
 
 -- name: tasks_lost :many
--- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long. Leases from before
--- a jump of the clock hold longer by as much.
+-- Hold the running tasks whose lease has passed, or whose executor has not been heard of for too long. What was claimed
+-- before a jump of the clock has its whole lease again from there on, and a sign of life from the future is from before it.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), limits AS MATERIALIZED (
-    SELECT now, now - make_interval(secs => CAST(:stale AS double precision)) AS heard_since FROM clock
+    SELECT now, now - make_interval(secs => CAST(:stale AS double precision)) AS heard_since,
+        now + make_interval(secs => CAST(:slack AS double precision)) AS future
+    FROM clock
 )
 SELECT id, attempt, failures, lost, delivery, max_attempts, cancel_requested_at IS NOT NULL AS cancel_requested
 FROM tasks
 WHERE queued_at IS NOT NULL AND state = 'running'
     AND (
-        lease_until < (SELECT now FROM limits) - CASE
-            WHEN started_at < CAST(:jumped_at AS timestamptz)
-            THEN make_interval(secs => CAST(:jump AS double precision))
-            ELSE interval '0'
-        END
+        lease_until - started_at + CASE
+            WHEN started_at BETWEEN CAST(:jumped_at AS timestamptz) AND (SELECT future FROM limits) THEN started_at
+            ELSE CAST(:jumped_at AS timestamptz)
+        END < (SELECT now FROM limits)
         OR (
-            started_at < (SELECT heard_since FROM limits)
+            (started_at < (SELECT heard_since FROM limits) OR started_at > (SELECT future FROM limits))
             AND NOT EXISTS (
                 SELECT FROM executors
-                WHERE executors.id = tasks.executor_id AND heartbeat_at >= (SELECT heard_since FROM limits)
+                WHERE executors.id = tasks.executor_id
+                    AND heartbeat_at BETWEEN (SELECT heard_since FROM limits) AND (SELECT future FROM limits)
             )
         )
     )

@@ -18,6 +18,7 @@ from tidewheel_common.process.loop import AGAIN
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.queries import LostTask, Verdict
+from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.vigil import Vigil
 
 BATCH = 500
@@ -35,6 +36,7 @@ class Rescue:
     stale: float
     """Seconds without a heartbeat after which an executor is lost."""
     vigil: Vigil
+    ration: Ration
     wake_promote: Callable[[], None]
     announce: Callable[[list[UUID]], None]
     counts: Counts
@@ -43,25 +45,27 @@ class Rescue:
 
     async def tick(self, now: datetime | None = None) -> float | None:
         """Rescue one batch."""
+        watched = await self.vigil.look(now)
+        size = min(self.size, self.ration.left())
+        if not watched.lasted(self.stale) or not size:
+            return None
         async with self.engine.begin() as connection:
-            if not self.vigil.look(await queries.clock_read(connection, now=now)):
-                return None
-            jump = self.vigil.jump
             lost = await queries.tasks_lost(
                 connection,
-                now=now,
+                now=watched.now,  # and not later: this process may have been frozen since, and everyone with it
                 stale=self.stale,
-                size=self.size,
-                jumped_at=None if jump is None else jump.at,
-                jump=0.0 if jump is None else jump.seconds,
+                jumped_at=watched.jumped_at,
+                slack=self.vigil.gap,
+                size=size,
             )
             verdicts = list(judge(lost, self.jitter))
             if verdicts:
                 fp("scheduler.rescuing")
             rescued = await queries.tasks_rescue(connection, verdicts, now=now) if verdicts else []
+        self.ration.spend(len(rescued))
         self._tell(rescued)
         # A full batch of which nothing moved would come back for ever.
-        return AGAIN if rescued and len(lost) >= self.size else None
+        return AGAIN if rescued and len(lost) >= size else None
 
     def _tell(self, rescued: list[tuple[UUID, State]]) -> None:
         if not rescued:

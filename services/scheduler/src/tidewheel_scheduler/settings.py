@@ -19,6 +19,13 @@ class SchedulerSettings(Settings):
         description="Seconds without a heartbeat after which an executor is lost, and its tasks are rescued.",
         examples=["15"],
     )
+    rescues_per_minute: int = Field(
+        30_000,
+        gt=0,
+        description="Tasks that a scheduler takes from lost executors in a minute at most, so that a mistake about who"
+        " is lost does not start everything that runs again at once.",
+        examples=["30000"],
+    )
     celery_app: str | None = Field(
         None,
         description="A Celery app whose beat_schedule is kept as schedules; it needs TIDEWHEEL_KEYS.",

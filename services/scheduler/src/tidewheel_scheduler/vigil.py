@@ -4,66 +4,98 @@ Heartbeats grow stale in two innocent ways: PostgreSQL was away, so that nobody 
 both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched for a while
 without a gap and without a jump (research: reliability, 2.6).
 
-A jump forwards also ends leases that were written before it. Executors measure their leases by a clock that never
-jumps, so these leases hold longer by as much as the clock has jumped.
+What was watched is kept in PostgreSQL, in one row of the table `watch`: a scheduler that starts goes on where another
+has stopped. A gap shows in that row. A jump of the clock shows, too, to whoever has looked before and after it and
+holds the database's clock against one of its own that never jumps.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-LONGEST_GAP = 5.0
-"""Seconds between two looks, or by which the database's clock may run ahead of ours between them."""
+from tidewheel_scheduler import queries
 
+SHORTEST_GAP = 5.0
+"""Seconds; a scheduler that looks every second, on a busy machine, leaves no longer gap than this."""
+
+LEAP = 1.0
+"""Seconds by which the database's clock must differ from ours before that counts as a jump."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """A leap of the database's clock."""
+def longest_gap(stale: float) -> float:
+    """Return for how many seconds nobody may have looked without the watch beginning anew.
 
-    at: datetime
-    """The first instant after it, by that clock."""
-    seconds: float
-    """By how much it, and those before it, went forwards."""
+    Half of the time after which silence counts: if PostgreSQL was away for that long, the other half is what executors
+    have for being heard again. It is also longer than a scheduler needs to start, so that a killed one leaves no gap.
+    """
+    return max(SHORTEST_GAP, stale / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What the database's clock says, and since when it can be relied on."""
+
+    now: datetime
+    since: datetime
+    """PostgreSQL has been there ever since, and its clock did not jump."""
+    jumped_at: datetime
+    """The first instant after the last jump of the clock; or after a gap in which it may have jumped unseen."""
+
+    def lasted(self, seconds: float) -> bool:
+        """Tell whether the watch has lasted for so long."""
+        return self.now - self.since >= timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    asked: float
+    answered: float
+    database: datetime
 
 
 class Vigil:
-    """Watches the database's clock.
+    """Watches PostgreSQL and its clock.
 
     Args:
-        patience: seconds of undisturbed watching after which silence counts.
+        engine: in autocommit mode: a scheduler that freezes must not hold the row.
+        gap: seconds for which nobody may have looked without the watch beginning anew.
         clock: seconds that never jump; only differences count.
     """
 
-    def __init__(self, *, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._patience = patience
+    def __init__(self, engine: AsyncEngine, *, gap: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.gap = gap
+        self._engine = engine
         self._clock = clock
-        self._since: float | None = None
-        self._last: tuple[float, datetime] | None = None
-        self.jump: Jump | None = None
-        """The last jump forwards that was seen."""
+        self._last: _Look | None = None
 
-    def look(self, database: datetime) -> bool:
-        """Note what the database's clock says and tell whether silence counts by now."""
-        here = self._clock()
-        if self._since is None or self._disturbed(here, database):
-            self._since = here
-        self._last = (here, database)
-        return here - self._since >= self._patience
-
-    def _disturbed(self, here: float, database: datetime) -> bool:
-        if self._last is None:
-            return False
-        last_here, last_database = self._last
-        gap = here - last_here
-        leap = (database - last_database).total_seconds() - gap
-        if abs(leap) > LONGEST_GAP:
+    async def look(self, now: datetime | None = None) -> Watched:
+        """Take a look, and return what was watched until now, by whomever."""
+        async with self._engine.begin() as connection:
+            asked = self._clock()
+            database = await queries.clock_read(connection, now=now)
+            look = _Look(asked, self._clock(), database)
+            leap = 0.0 if self._last is None else leap_between(self._last, look)
+            watched = await queries.watch_look(
+                connection, now=now, gap=self.gap, jumped=abs(leap) > LEAP, newcomer=self._last is None
+            )
+        self._last = look
+        if abs(leap) > LEAP:
             log.warning("the clock of the database has jumped", seconds=round(leap, 1))
-        if leap > LONGEST_GAP:
-            self.jump = Jump(database, leap + (self.jump.seconds if self.jump is not None else 0.0))
-        return gap > LONGEST_GAP or abs(leap) > LONGEST_GAP
+        return Watched(**watched)
+
+
+def leap_between(last: _Look, this: _Look) -> float:
+    """Return by how many seconds the database's clock has surely jumped between two looks; backwards is negative.
+
+    Asking takes time, and a process may be frozen while it waits for the answer: the real time between two readings of
+    the database's clock is known only within bounds.
+    """
+    passed = (this.database - last.database).total_seconds()
+    least, most = this.asked - last.answered, this.answered - last.asked
+    return max(passed - most, 0.0) + min(passed - least, 0.0)

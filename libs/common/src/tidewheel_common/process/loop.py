@@ -25,8 +25,9 @@ FIRST_PAUSE = 0.2
 """Seconds at most before the first tick, so that processes that start together do not stay in step."""
 
 SHORTEST_BACKOFF = 0.1
-LONGEST_BACKOFF = 5.0
-"""Seconds between the tries of a loop that lost a connection; doubled each time."""
+LONGEST_BACKOFF = 1.0
+"""Seconds between the tries of a loop that lost a connection; doubled each time. The longest is what a store's return
+may cost each loop that a task passes through, and a try costs a store that is away next to nothing."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

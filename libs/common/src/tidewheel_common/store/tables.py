@@ -185,6 +185,15 @@ executors = _Table(
     _must("heartbeat_at", _INSTANT, "clock_timestamp()"),
 )
 
+watch = _Table(
+    "watch",
+    metadata,
+    Column("id", SMALLINT, primary_key=True, autoincrement=False),
+    _must("since", _INSTANT),
+    _must("seen_at", _INSTANT),
+    _must("jumped_at", _INSTANT),
+)
+
 schedules = _Table(
     "schedules",
     metadata,

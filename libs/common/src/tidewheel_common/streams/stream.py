@@ -1,6 +1,6 @@
 """Task streams, from the side that writes them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
@@ -133,6 +133,12 @@ async def unread_hints(redis: Redis, line: Line, depth: Depth) -> set[tuple[byte
         found.update(identity_of(fields) for _, fields in page)
         after = page[-1][0] if page else after
     return found
+
+
+async def remember_queues(redis: Redis, queues: Collection[str]) -> None:
+    """Keep the names of queues, should Redis have lost them: executors serve only those that they find there."""
+    if queues:
+        await redis.sadd(QUEUES, *sorted(queues))
 
 
 async def known_queues(redis: Redis) -> list[str]:
