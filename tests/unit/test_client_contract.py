@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from tidewheel_client import Client, UnexpectedAnswer, async_resources, models, options, resources
 from tidewheel_client.methods import AsyncResource, Resource
+from tidewheel_client.testing.routes import ROUTES
 from tidewheel_gateway.app import create_app
 from tidewheel_gateway.settings import GatewaySettings
 
@@ -211,3 +212,12 @@ def test_durations_times_ids_and_payloads_go_over_the_wire_as_the_api_wants_them
         "backoff": {"initial": 2.0},
         "depends_on": [str(ID), str(ID)],
     }
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"metrics"}))
+def test_the_fake_serves_or_refuses_every_operation(document: dict[str, Any], name: str) -> None:
+    """A new one: a function of its name in `testing/routes.py`, or an honest refusal in `ROUTES` there."""
+    [(path, method)] = [(path, method) for path, method, call in _operations(document) if call["operationId"] == name]
+    address = re.sub(r"\{\w+\}", str(ID), path)
+
+    assert any(each == method and re.fullmatch(route, address) for each, route, _ in ROUTES)
