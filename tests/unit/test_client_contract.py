@@ -57,7 +57,7 @@ CALLS: dict[str, Use] = {
     "get_schedule": lambda client: client.schedules.get(ID),
     "edit_schedule": lambda client: client.schedules.edit(ID, etag='"1"', payload={"a": 2}),
     "delete_schedule": lambda client: client.schedules.delete(ID),
-    "pause_schedule": lambda client: client.schedules.pause(ID, until=THEN),
+    "pause_schedule": lambda client: client.schedules.pause(ID, until=THEN, reason="It is winter."),
     "resume_schedule": lambda client: client.schedules.resume(ID),
     "trigger_schedule": lambda client: client.schedules.trigger(ID),
     "backfill_schedule": lambda client: client.schedules.backfill(ID, THEN, THEN),
@@ -78,6 +78,7 @@ FIELDS = {
     "TaskSubmission": options.NewTask,
     "TaskPatch": options.TaskChanges,
     "Backoff": options.Backoff,
+    "Spec": options.Spec,
     "SchedulePatch": options.ScheduleChanges,
     "RulePreview": options.RulePreview,
     "QueueLimits": options.QueueLimits,
@@ -166,9 +167,9 @@ def test_every_field_of_an_answer_is_a_field_of_its_model(document: dict[str, An
 
 
 def test_a_filter_is_there_for_every_parameter_of_the_list(document: dict[str, Any]) -> None:
-    parameters = {each["name"] for each in document["paths"]["/v1/tasks"]["get"]["parameters"]}
-
-    assert get_type_hints(options.TaskFilter).keys() == parameters - {"cursor"}
+    for path, filters in (("/v1/tasks", options.TaskFilter), ("/v1/schedules", options.ScheduleFilter)):
+        parameters = {each["name"] for each in document["paths"][path]["get"]["parameters"]}
+        assert get_type_hints(filters).keys() == parameters - {"cursor"}, path
 
 
 def _surface(module: Any, base: type[Any]) -> dict[str, set[str]]:

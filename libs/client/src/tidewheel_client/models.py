@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 FINAL: Final = frozenset({"complete", "dead", "cancelled", "expired"})
 """The states that a task does not leave by itself."""
@@ -119,7 +119,7 @@ class Explanation(Answer):
 
 
 class ScheduleSummary(Answer):
-    """A recurring schedule without its payload."""
+    """A recurring schedule without its payload; give its `etag` with a change, so that nobody else's change is lost."""
 
     id: UUID
     name: str
@@ -149,18 +149,24 @@ class ScheduleSummary(Answer):
     paused_at: datetime | None
     paused_until: datetime | None
     ended_at: datetime | None
+    expires_after: float | None
     fired: int
+    failures: int
+    last_error: str | None
+    retry_at: datetime | None
+    pause_reason: str | None
     source: str
+    managed_by: str | None
+    etag: str
     created_at: datetime
     updated_at: datetime
 
 
 class Schedule(ScheduleSummary):
-    """A recurring schedule; give its `etag` with a change, so that nobody else's change is lost."""
+    """A recurring schedule with its payload."""
 
     payload: dict[str, Any] | None
     unreadable: dict[str, str]
-    etag: str | None = Field(None, exclude=True)
 
 
 class Fire(Answer):

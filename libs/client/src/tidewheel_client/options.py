@@ -87,10 +87,12 @@ class TaskFilter(TypedDict, total=False):
 
 
 class Spec(TypedDict, total=False):
-    """One of several rules: `every` or `cron`."""
+    """One of several rules: exactly one of its fields."""
 
-    every: Duration
-    cron: str
+    every: Duration | None
+    cron: str | None
+    rrule: str | None
+    solar: Mapping[str, Any] | None
 
 
 class Rule(TypedDict, total=False):
@@ -120,6 +122,8 @@ class ScheduleOptions(_Run, Rule, total=False):
     jitter: Duration
     misfire: Mapping[str, Any]
     overlap: Overlap
+    expires_after: Duration | None
+    managed_by: str | None
 
 
 class ScheduleChanges(ScheduleOptions, total=False):
@@ -128,6 +132,14 @@ class ScheduleChanges(ScheduleOptions, total=False):
     name: str
     handler: str
     payload: Payload
+
+
+class ScheduleFilter(TypedDict, total=False):
+    """Which schedules are listed; `limit` is the size of a page."""
+
+    managed_by: str
+    name: str
+    limit: int
 
 
 class QueueLimits(TypedDict, total=False):

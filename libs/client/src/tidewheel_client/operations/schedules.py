@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Unpack
 
-from tidewheel_client.call import Call, Listing, Reply, listing, many, nothing, one
+from tidewheel_client.call import Call, Listing, listing, many, nothing, one
 from tidewheel_client.models import Fire, Fired, Preview, Schedule, ScheduleSummary
-from tidewheel_client.options import RulePreview, ScheduleChanges, ScheduleOptions
+from tidewheel_client.options import RulePreview, ScheduleChanges, ScheduleFilter, ScheduleOptions
 from tidewheel_client.values import Id, Instant, Payload, path_of, wire
 
 
@@ -20,40 +20,43 @@ def create_schedule(
     """Keep a recurring schedule under a name of its own; it fires for the first time at the next time after now."""
     body = wire({**options, "name": name, "handler": handler, "payload": payload})
     given = {field: value for field, value in body.items() if value is not None}
-    return Call(method="POST", path="/v1/schedules", body=given, keyed=True, key=idempotency_key, read=_schedule)
+    return Call(method="POST", path="/v1/schedules", body=given, keyed=True, key=idempotency_key, read=one(Schedule))
 
 
-def list_schedules() -> Listing[ScheduleSummary]:
-    """Iterate over all schedules, the newest first."""
-    return listing("/v1/schedules", ScheduleSummary)
+def list_schedules(**filters: Unpack[ScheduleFilter]) -> Listing[ScheduleSummary]:
+    """Iterate over schedules, the newest first."""
+    return listing("/v1/schedules", ScheduleSummary, filters)
 
 
 def get_schedule(schedule_id: Id) -> Call[Schedule]:
     """Read a schedule with its payload."""
-    return Call(method="GET", path=_path(schedule_id), read=_schedule)
+    return Call(method="GET", path=_path(schedule_id), read=one(Schedule))
 
 
 def edit_schedule(schedule_id: Id, *, etag: str | None = None, **changes: Unpack[ScheduleChanges]) -> Call[Schedule]:
     """Change a schedule; with the `etag` of what was read, only when nobody has changed it since."""
-    call = Call(method="PATCH", path=_path(schedule_id), body=wire(changes), read=_schedule)
+    call = Call(method="PATCH", path=_path(schedule_id), body=wire(changes), read=one(Schedule))
     return _matching(call, etag)
 
 
-def delete_schedule(schedule_id: Id) -> Call[None]:
+def delete_schedule(schedule_id: Id, *, etag: str | None = None) -> Call[None]:
     """Delete a schedule; what it has fired goes on."""
-    return Call(method="DELETE", path=_path(schedule_id), read=nothing)
+    headers = {} if etag is None else {"If-Match": etag}
+    return Call(method="DELETE", path=_path(schedule_id), headers=headers, read=nothing)
 
 
-def pause_schedule(schedule_id: Id, *, until: Instant | None = None, etag: str | None = None) -> Call[Schedule]:
-    """Stop a schedule from firing until it is resumed, or until a time; what it misses stays missed."""
-    params = {} if until is None else wire({"until": until})
-    call = Call(method="POST", path=f"{_path(schedule_id)}:pause", params=params, read=_schedule)
+def pause_schedule(
+    schedule_id: Id, *, until: Instant | None = None, reason: str | None = None, etag: str | None = None
+) -> Call[Schedule]:
+    """Stop a schedule from firing until it is resumed, or until a time; `reason` is for whoever finds it paused."""
+    params = {name: value for name, value in wire({"until": until, "reason": reason}).items() if value is not None}
+    call = Call(method="POST", path=f"{_path(schedule_id)}:pause", params=params, read=one(Schedule))
     return _matching(call, etag)
 
 
 def resume_schedule(schedule_id: Id, *, etag: str | None = None) -> Call[Schedule]:
     """Let a schedule fire again, from its next time on."""
-    return _matching(Call(method="POST", path=f"{_path(schedule_id)}:resume", read=_schedule), etag)
+    return _matching(Call(method="POST", path=f"{_path(schedule_id)}:resume", read=one(Schedule)), etag)
 
 
 def trigger_schedule(schedule_id: Id, *, idempotency_key: str | None = None) -> Call[Fired]:
@@ -71,7 +74,7 @@ def backfill_schedule(schedule_id: Id, first: Instant, last: Instant) -> Call[li
 def skip_next_fire(schedule_id: Id, *, etag: str | None = None, idempotency_key: str | None = None) -> Call[Schedule]:
     """Skip the next time of a schedule, and only that."""
     path = f"{_path(schedule_id)}:skip-next"
-    return _matching(Call(method="POST", path=path, keyed=True, key=idempotency_key, read=_schedule), etag)
+    return _matching(Call(method="POST", path=path, keyed=True, key=idempotency_key, read=one(Schedule)), etag)
 
 
 def list_fires(schedule_id: Id) -> Listing[Fire]:
@@ -91,10 +94,6 @@ def preview_schedule(schedule_id: Id, *, count: int = 10) -> Call[Preview]:
 
 def _path(schedule_id: Id) -> str:
     return f"/v1/schedules/{path_of(schedule_id)}"
-
-
-def _schedule(reply: Reply) -> Schedule:
-    return one(Schedule)(reply).model_copy(update={"etag": reply.headers.get("etag")})
 
 
 def _matching(call: Call[Schedule], etag: str | None) -> Call[Schedule]:

@@ -147,7 +147,9 @@ def create_schedule(asked: Asked) -> Answer:
 
 def list_schedules(asked: Asked) -> Answer:
     """List schedules."""
-    return _page(asked, [each.summary() for each in reversed(asked.schedules.all.values())])
+    shown = [each.summary() for each in reversed(asked.schedules.all.values())]
+    wanted = {name: asked.params[name] for name in ("managed_by", "name") if name in asked.params}
+    return _page(asked, [each for each in shown if wanted.items() <= each.items()])
 
 
 def get_schedule(asked: Asked) -> Answer:
@@ -173,7 +175,7 @@ def pause_schedule(asked: Asked) -> Answer:
     if "until" in asked.params:
         raise _not_done("pauses that end by themselves")
     schedule = asked.schedule
-    schedule.paused_at = asked.now
+    schedule.paused_at, schedule.pause_reason = asked.now, asked.params.get("reason")
     schedule.version += 1
     asked.schedules.plan(schedule)
     return _shown(schedule)
@@ -182,7 +184,7 @@ def pause_schedule(asked: Asked) -> Answer:
 def resume_schedule(asked: Asked) -> Answer:
     """Let a schedule go on."""
     schedule = asked.schedule
-    schedule.paused_at = None
+    schedule.paused_at = schedule.pause_reason = None
     schedule.version += 1
     asked.schedules.plan(schedule)
     return _shown(schedule)

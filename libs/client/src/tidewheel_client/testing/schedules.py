@@ -26,6 +26,7 @@ _SHARED: Final = frozenset(
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "every": None, "cron": None, "timezone": "UTC", "specs": None, "dst": {"gap": None, "overlap": None},
     "exclusions": [], "ends_at": None, "max_fires": None, "jitter": 0.0, "overlap": "allow",
+    "expires_after": None, "managed_by": None,
     "misfire": {"policy": "latest", "limit": 100, "grace": None},
 }  # fmt: skip
 
@@ -45,7 +46,9 @@ class FakeSchedule:
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     ended_at: datetime | None = None
+    pause_reason: str | None = None
     fired: int = 0
+    failures: int = 0
     version: int = 0
     fires: list[dict[str, Any]] = field(default_factory=list)
 
