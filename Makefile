@@ -8,10 +8,10 @@ MINUTES ?= 12
 VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
-PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo test check format bench bench-peers lock-peers load chaos clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +22,16 @@ up: $(SYNCED) ## start everything on this machine; ARGS="--port 9000 --handlers 
 demo: $(SYNCED) ## one of each kind of task, on the running stack or on one of its own
 	@exec $(BIN)/tidewheel demo $(ARGS)
 
+example: $(SYNCED) ## a backend with reminders, and a Tidewheel beside it
+	@exec $(BIN)/python -m reminders
+
 test: $(SYNCED) ## run every test on servers of its own; ARGS="tests/unit -k backoff"
 	@exec $(BIN)/pytest $(ARGS)
 
 check: $(SYNCED) ## linter, format, types, import contracts, migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy libs/*/src services/*/src tests
+	$(BIN)/mypy libs/*/src services/*/src examples/reminders/src examples/reminders/tests tests
 	$(BIN)/lint-imports
 	$(BIN)/tidewheel check-migrations
 

@@ -20,7 +20,10 @@ LOOPS_ELSEWHERE = {
     "libs/cli/src/tidewheel_cli/dev/supervised.py": "waits for a child process to end, not for work",
     "libs/cli/src/tidewheel_cli/demo/show.py": "ends with the demo",
     "libs/cli/src/tidewheel_cli/embedded/program.py": "ends when the program is ready",
-    "libs/client/src/tidewheel_client/client.py": "ends with the last page",
+    "libs/client/src/tidewheel_client/caller.py": "ends with the call",
+    "libs/client/src/tidewheel_client/handles.py": "ends when the task is final",
+    "libs/client/src/tidewheel_client/outbox.py": "runs in the user's process, which has no skeleton of ours",
+    "libs/client/src/tidewheel_client/testing/fake.py": "ends with the time that is to pass",
     "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, while its patience lasts",
     "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, while its patience lasts",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.stack import Stack, running_stack
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,6 @@ async def stack(server_binaries: tuple[Path, Path], tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-async def client(stack: Stack) -> AsyncIterator[Client]:
-    async with Client(stack.api_url, stack.api_key) as opened:
+async def client(stack: Stack) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(stack.api_url, stack.api_key) as opened:
         yield opened

@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from tests.stack import Stack
 from tests.support import wait_until
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 _DEMO_LIMIT = 150.0  # seconds; a lost executor's tasks wait for its heartbeat to go stale
 
 
 @asynccontextmanager
-async def _demo(stack: Stack, client: Client) -> AsyncIterator[None]:
+async def _demo(stack: Stack, client: AsyncClient) -> AsyncIterator[None]:
     """Run the demo, hand over in its middle, and expect it to end well."""
     before = await _newest(client)
     process = await asyncio.create_subprocess_exec(
@@ -36,14 +36,14 @@ async def _demo(stack: Stack, client: Client) -> AsyncIterator[None]:
     assert process.returncode == 0, output.decode()
 
 
-async def _newest(client: Client) -> str | None:
-    async for task in client.tasks(limit=1):
-        return str(task["id"])
+async def _newest(client: AsyncClient) -> str | None:
+    async for task in client.tasks.list(limit=1):
+        return str(task.id)
     return None
 
 
 @pytest.mark.timeout(240)
-async def test_the_demo_ends_well_when_redis_is_emptied_in_its_middle(stack: Stack, client: Client) -> None:
+async def test_the_demo_ends_well_when_redis_is_emptied_in_its_middle(stack: Stack, client: AsyncClient) -> None:
     async with _demo(stack, client), Redis.from_url(stack.redis_url) as redis:
         await redis.flushall()
 
@@ -51,7 +51,7 @@ async def test_the_demo_ends_well_when_redis_is_emptied_in_its_middle(stack: Sta
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("service", ["gateway", "scheduler", "dispatcher", "executor", "reaper"])
 async def test_the_demo_ends_well_when_a_service_is_killed_in_its_middle(
-    stack: Stack, client: Client, service: str
+    stack: Stack, client: AsyncClient, service: str
 ) -> None:
     killed = Stack.read(stack.directory).services[service]
 

@@ -8,95 +8,99 @@ from redis.asyncio import Redis
 from tests.stack import Stack
 from tests.support import wait_until
 
-from tidewheel_client import ApiError, Client
+from tidewheel_client import AsyncClient, AsyncTaskHandle, NotFound, Task
+from tidewheel_client.models import TaskSummary
 
 
-async def test_a_task_runs_and_its_result_is_readable(client: Client) -> None:
+async def test_a_task_runs_and_its_result_is_readable(client: AsyncClient) -> None:
     task = await client.submit("demo.distance", {"x": 3, "y": 4})
 
-    done = await client.get(task["id"], wait=30)
+    done = await task.wait(30)
 
-    assert (done["state"], done["result"], done["attempt"]) == ("complete", 5.0, 1)
+    assert (done.state, done.result, done.attempt) == ("complete", 5.0, 1)
 
 
-async def test_a_scheduled_task_does_not_start_early(client: Client) -> None:
+async def test_a_scheduled_task_does_not_start_early(client: AsyncClient) -> None:
     task = await client.submit("demo.echo", {"late": True}, delay=1)
-    assert task["state"] == "waiting"
+    assert task.task is not None
+    assert task.task.state == "waiting"
 
-    done = await client.get(task["id"], wait=30)
+    done = await task.wait(30)
 
-    assert done["state"] == "complete"
-    assert done["started_at"] >= done["run_at"]
+    assert done.state == "complete"
+    assert done.started_at is not None
+    assert done.started_at >= done.run_at
 
 
-async def test_a_failing_task_is_retried_and_ends_dead_with_its_execution_log(client: Client) -> None:
+async def test_a_failing_task_is_retried_and_ends_dead_with_its_execution_log(client: AsyncClient) -> None:
     task = await client.submit("demo.fail", {}, max_attempts=3, backoff={"initial": 0.05})
 
-    done = await client.get(task["id"], wait=30)
+    done = await task.wait(30)
 
-    assert (done["state"], done["reason"], done["failures"]) == ("dead", "attempts_exhausted", 3)
-    assert [entry["attempt"] for entry in await client.attempts(task["id"])] == [1, 2, 3]
+    assert (done.state, done.reason, done.failures) == ("dead", "attempts_exhausted", 3)
+    assert [entry.attempt for entry in await client.tasks.attempts(task)] == [1, 2, 3]
 
 
-async def test_a_redriven_task_starts_over(client: Client) -> None:
+async def test_a_redriven_task_starts_over(client: AsyncClient) -> None:
     task = await client.submit("demo.fail", {}, max_attempts=1)
-    await client.get(task["id"], wait=30)
+    await task.wait(30)
 
-    await client.redrive(task["id"])
-    again = await wait_until(lambda: _attempted(client, task["id"], 2), what="the second attempt")
+    await client.tasks.redrive(task)
+    again = await wait_until(lambda: _attempted(task, 2), what="the second attempt")
 
-    assert (again["state"], again["failures"]) == ("dead", 1)
-
-
-async def _attempted(client: Client, task_id: str, attempt: int) -> dict[str, object]:
-    task = await client.get(task_id, wait=5)
-    return task if task["attempt"] == attempt and task["state"] == "dead" else {}
+    assert again is not None
+    assert (again.state, again.failures) == ("dead", 1)
 
 
-async def test_a_task_is_gone_after_its_removal_delay_and_not_before_it_is_final(client: Client) -> None:
+async def _attempted(handle: AsyncTaskHandle, attempt: int) -> Task | None:
+    task = await handle.wait(5)
+    return task if task.attempt == attempt and task.state == "dead" else None
+
+
+async def test_a_task_is_gone_after_its_removal_delay_and_not_before_it_is_final(client: AsyncClient) -> None:
     task = await client.submit("demo.echo", {}, removal_delay=0.5)
-    assert (await client.get(task["id"], wait=30))["state"] == "complete"
+    assert (await task.wait(30)).state == "complete"
 
-    assert await wait_until(lambda: _is_gone(client, task["id"]), what="the removal")
+    assert await wait_until(lambda: _is_gone(task), what="the removal")
 
 
-async def _is_gone(client: Client, task_id: str) -> bool:
+async def _is_gone(handle: AsyncTaskHandle) -> bool:
     try:
-        await client.get(task_id)
-    except ApiError as error:
-        return error.status == 404
+        await handle.get()
+    except NotFound:
+        return True
     return False
 
 
-async def test_a_schedule_fires_each_nominal_time_once(client: Client) -> None:
+async def test_a_schedule_fires_each_nominal_time_once(client: AsyncClient) -> None:
     name = f"each-second-{uuid4().hex[:6]}"
-    schedule = await client.create_schedule(name, "demo.echo", every=1, tags=[name])
+    schedule = await client.schedules.create(name, "demo.echo", every=1, tags=[name])
 
     try:
         fired = await wait_until(lambda: _complete(client, name, 3), timeout=30, what="three fires")
     finally:
-        await client.delete_schedule(schedule["id"])
+        await client.schedules.delete(schedule)
 
-    times = [task["nominal_at"] for task in fired]
+    times = [task.nominal_at for task in fired]
     assert len(times) == len(set(times))
 
 
-async def _complete(client: Client, tag: str, count: int) -> list[dict[str, object]]:
-    found = [task async for task in client.tasks(tag=tag) if task["state"] == "complete"]
+async def _complete(client: AsyncClient, tag: str, count: int) -> list[TaskSummary]:
+    found = [task async for task in client.tasks.list(tag=tag) if task.state == "complete"]
     return found if len(found) >= count else []
 
 
-async def test_a_handler_that_nobody_serves_waits_and_is_never_dead(client: Client) -> None:
+async def test_a_handler_that_nobody_serves_waits_and_is_never_dead(client: AsyncClient) -> None:
     unserved = await client.submit("nobody.serves.this", {})
     after = await client.submit("demo.echo", {})
 
-    assert (await client.get(after["id"], wait=30))["state"] == "complete"
-    assert (await client.get(unserved["id"]))["state"] in {"ready", "queued"}
-    await client.cancel(unserved["id"])
-    assert (await client.get(unserved["id"]))["state"] == "cancelled"
+    assert (await after.wait(30)).state == "complete"
+    assert (await unserved.get()).state in {"ready", "queued"}
+    await unserved.cancel()
+    assert (await unserved.get()).state == "cancelled"
 
 
-async def test_no_plaintext_reaches_postgresql_redis_or_a_log(client: Client, stack: Stack) -> None:
+async def test_no_plaintext_reaches_postgresql_redis_or_a_log(client: AsyncClient, stack: Stack) -> None:
     canary = f"canary{uuid4().hex}"
     tasks = [
         await client.submit("demo.echo", {"secret": canary}),
@@ -105,7 +109,7 @@ async def test_no_plaintext_reaches_postgresql_redis_or_a_log(client: Client, st
         await client.submit("nobody.serves.this", {"secret": canary}),
     ]
     for task in tasks[:2]:
-        await client.get(task["id"], wait=30)
+        await task.wait(30)
 
     rows = await _everything_in_postgresql(stack.database_url)
     entries = await _everything_in_redis(stack.redis_url)
@@ -114,9 +118,9 @@ async def test_no_plaintext_reaches_postgresql_redis_or_a_log(client: Client, st
     assert canary.encode().hex().encode() not in rows
     assert canary.encode() not in entries
     assert canary not in stack.logs()
-    assert tasks[0]["id"].encode() in rows, "the search would have found it"
+    assert str(tasks[0].id).encode() in rows, "the search would have found it"
     for task in tasks[2:]:
-        await client.cancel(task["id"])
+        await task.cancel()
 
 
 async def _everything_in_postgresql(url: str) -> bytes:
@@ -142,9 +146,9 @@ async def _everything_in_redis(url: str) -> bytes:
 
 
 @pytest.mark.parametrize("handler", ["demo.sleep"])
-async def test_async_handlers_run_beside_each_other(client: Client, handler: str) -> None:
+async def test_async_handlers_run_beside_each_other(client: AsyncClient, handler: str) -> None:
     results = await client.submit_batch([{"handler": handler, "payload": {"seconds": 0.2}} for _ in range(8)])
 
-    states = [(await client.get(result["id"], wait=30))["state"] for result in results]
+    states = [(await client.tasks.handle(result).wait(30)).state for result in results]
 
     assert set(states) == {"complete"}

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.stack import Stack, running_stack
 from tests.support import wait_until
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -81,12 +81,12 @@ async def _submit_traced(stack: Stack, traceparent: str) -> None:
         assert answer.status_code == 201
 
 
-async def test_the_executors_metrics_are_the_sum_over_its_children(stack: Stack, client: Client) -> None:
+async def test_the_executors_metrics_are_the_sum_over_its_children(stack: Stack, client: AsyncClient) -> None:
     before = await _runs(stack)
 
     results = await client.submit_batch([{"handler": "demo.distance", "payload": {"x": 1, "y": 2}}] * 40)
     for result in results:
-        await client.get(result["id"], wait=30)
+        await client.tasks.handle(result).wait(30)
 
     async def counted() -> bool:
         return await _runs(stack) == before + 40

@@ -4,11 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
 import pytest
-from tests.gateway import KEY, Gateway, serving
-
-from tidewheel_client import ApiError, Client
+from tests.gateway import Gateway, serving
 
 DAILY = {"name": "daily", "handler": "demo.echo", "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
 SOON = "2100-01-01T00:00:00Z"
@@ -303,31 +300,3 @@ async def test_another_tenants_schedule_is_not_there(gateway: Gateway, call: str
 
     assert answer.status_code == 404
     assert await gateway.count() == 0
-
-
-async def test_the_client_makes_every_call_on_schedules(gateway: Gateway) -> None:
-    transport = httpx2.ASGITransport(app=gateway.app)
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    async with Client("http://gateway", KEY.text, transport=transport) as client:
-        schedule_id = (await client.create_schedule("daily", "demo.echo", cron="@daily"))["id"]
-        paused = await client.pause_schedule(schedule_id, until=datetime(2100, 1, 1, tzinfo=UTC))
-        await client.resume_schedule(schedule_id)
-        await client.skip_next_fire(schedule_id)
-        await client.trigger_schedule(schedule_id)
-        filled = await client.backfill_schedule(schedule_id, begin, begin + timedelta(days=1))
-        edited = await client.edit_schedule(schedule_id, tags=["a"])
-        with pytest.raises(ApiError, match="Read it again"):
-            await client.edit_schedule(schedule_id, etag='"old"', tags=["b"])
-        shown = await client.preview_schedule(schedule_id, count=2)
-        rule = await client.preview_rule(every=60, count=1)
-        outcomes = [each["outcome"] async for each in client.fires(schedule_id)]
-
-        assert paused["paused_until"] == SOON
-        assert len(filled) == 2
-        assert await client.schedule(schedule_id) == edited
-        assert (shown["description"], len(shown["data"]), len(rule["data"])) == (
-            "At 00:00, by the clocks of UTC.",
-            2,
-            1,
-        )
-        assert outcomes == ["skipped", "fired", "fired", "fired"]

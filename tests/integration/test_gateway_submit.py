@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from tests.gateway import Gateway, serving
 from tests.support import wait_until
 
+from tidewheel_common.core.submission import FULL_TASK
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_SCHEDULER
-from tidewheel_gateway.examples import FULL_TASK
 
 
 @pytest.fixture

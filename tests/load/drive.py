@@ -26,7 +26,7 @@ from tests.load.verdict import Line, verdict
 from tests.support import wait_until
 
 from tidewheel_cli.dev.address import read_stack
-from tidewheel_client import ApiError, Client
+from tidewheel_client import ApiError, AsyncClient
 
 _OPEN = ("blocked", "waiting", "ready", "queued", "running")
 _KEPT_AFTERWARDS = 600  # seconds in which the tasks can be asked for
@@ -56,7 +56,7 @@ async def drive(plan: Plan, url: str, api_key: str, handler: str) -> list[Line]:
     """Offer a load, wait until nothing of it is open, and look at every task."""
     tag = f"load-{uuid4().hex[:12]}"
     task = {"handler": handler, "tags": [tag], "removal_delay": plan.seconds + _KEPT_AFTERWARDS}
-    async with open_pool(url, api_key, CONNECTIONS) as pool, Client(url, api_key) as client:
+    async with open_pool(url, api_key, CONNECTIONS) as pool, AsyncClient(url, api_key) as client:
         load = await _offered(pool, plan, task)
         drained = await _drained(client, tag, patience=max(60.0, 10 * plan.limits["drained_seconds"]))
         return await verdict(client, tag, load, drained=drained, limits=plan.limits)
@@ -69,7 +69,7 @@ async def _offered(pool: Pool, plan: Plan, task: dict[str, object]) -> Offered:
     return await offer(pool, ((due, request) for due in plan.dues()))
 
 
-async def _drained(client: Client, tag: str, *, patience: float) -> float:
+async def _drained(client: AsyncClient, tag: str, *, patience: float) -> float:
     """Return the seconds until nothing of a load was open any more, or until the patience was over."""
     began = time.monotonic()
     with contextlib.suppress(AssertionError):  # what is still open then shows in the verdict
@@ -77,8 +77,8 @@ async def _drained(client: Client, tag: str, *, patience: float) -> float:
     return time.monotonic() - began
 
 
-async def _none_open(client: Client, tag: str) -> bool:
-    async for _ in client.tasks(tag=tag, state=_OPEN, limit=1):
+async def _none_open(client: AsyncClient, tag: str) -> bool:
+    async for _ in client.tasks.list(tag=tag, state=_OPEN, limit=1):
         return False
     return True
 

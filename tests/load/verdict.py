@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from tests.bench.offer import Offered
 from tests.bench.report import quantile
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
+from tidewheel_client.models import TaskSummary
 
 _PAGE = 200
 
@@ -27,7 +27,7 @@ class Line:
 
 
 async def verdict(
-    client: Client, tag: str, load: Offered, *, drained: float, limits: Mapping[str, float]
+    client: AsyncClient, tag: str, load: Offered, *, drained: float, limits: Mapping[str, float]
 ) -> list[Line]:
     """Look at every task of a load.
 
@@ -40,9 +40,9 @@ async def verdict(
     """
     accepted = {task_id.decode() for task_id in load.ids}
     complete: dict[str, float] = {}
-    async for task in client.tasks(tag=tag, limit=_PAGE):
-        if task["state"] == "complete":
-            complete[task["id"]] = _pickup(task)
+    async for task in client.tasks.list(tag=tag, limit=_PAGE):
+        if task.state == "complete" and task.started_at is not None:
+            complete[str(task.id)] = _pickup(task, task.started_at)
     pickups = list(complete.values())
     measured = {
         "accept_p99_ms": quantile(load.latencies, 0.99),
@@ -58,7 +58,6 @@ async def verdict(
     ]
 
 
-def _pickup(task: Mapping[str, Any]) -> float:
+def _pickup(task: TaskSummary, started_at: datetime) -> float:
     """Return milliseconds between when a task could start and when it started."""
-    due = max(datetime.fromisoformat(task["created_at"]), datetime.fromisoformat(task["run_at"]))
-    return 1000 * (datetime.fromisoformat(task["started_at"]) - due).total_seconds()
+    return 1000 * (started_at - max(task.created_at, task.run_at)).total_seconds()

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.models import OpenAPI
 from pydantic import BaseModel, SecretStr
 
+from tidewheel_common.core.submission import BatchSubmission, TaskSubmission
 from tidewheel_gateway import examples, view
 from tidewheel_gateway.app import create_app
 from tidewheel_gateway.openapi import ProblemBody
@@ -15,7 +16,6 @@ from tidewheel_gateway.problems import CATALOG
 from tidewheel_gateway.routes.actions import TaskPatch
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
 from tidewheel_gateway.settings import GatewaySettings
-from tidewheel_gateway.submit import BatchSubmission, TaskSubmission
 
 
 @pytest.fixture(scope="module")

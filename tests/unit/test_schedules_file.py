@@ -8,7 +8,7 @@ from pydantic_core import to_jsonable_python
 from tidewheel_cli.schedules.entry import Backoff, Entry
 from tidewheel_cli.schedules.file import BadFile, ScheduleFile, parse_file, read_file
 from tidewheel_cli.schedules.plan import HIDDEN, Kind, Plan, make_plan
-from tidewheel_gateway import fields
+from tidewheel_common.core import fields
 from tidewheel_gateway.schedule import ScheduleSubmission
 
 SHOP = """\

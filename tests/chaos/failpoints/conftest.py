@@ -10,7 +10,7 @@ from tests.chaos.failpoints.rig import Rig
 from tests.conftest import _execute, _with_database
 from tests.stack import running_stack
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ async def rig(
     }
     async with (
         running_stack(directory, environment=surroundings) as stack,
-        Client(stack.api_url, stack.api_key, tries=12) as client,
+        AsyncClient(stack.api_url, stack.api_key, tries=12) as client,
         httpx2.AsyncClient(
             base_url=stack.api_url, headers={"Authorization": f"Bearer {stack.api_key}"}, timeout=10, trust_env=False
         ) as http,

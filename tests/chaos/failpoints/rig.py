@@ -17,7 +17,7 @@ from tests.chaos.failpoints.story import Story
 from tests.stack import Stack
 from tests.support import wait_until
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 from tidewheel_common.core.lifecycle import FINAL
 from tidewheel_common.process.failpoints import fired
 
@@ -31,7 +31,7 @@ class Rig:
 
     directory: Path
     failpoints: Path
-    client: Client
+    client: AsyncClient
     database: asyncpg.Connection
     http: httpx2.AsyncClient
 

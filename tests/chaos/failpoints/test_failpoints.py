@@ -81,7 +81,7 @@ async def redrive(rig: Rig, work: Work) -> None:
     (rig.directory / f"{work.tag}.mended").touch()
     for task_id in work.unmended:
         try:
-            await rig.client.redrive(str(task_id))
+            await rig.client.tasks.redrive(task_id)
         except ApiError as error:
             # An answer was lost, and the first call had been heard.
             assert error.status == 409, error  # noqa: PT017 -- the other outcome, success, is as good
@@ -97,13 +97,13 @@ async def test_nothing_is_lost_when_a_process_dies_at(rig: Rig, point: str) -> N
     rig.arm(point)
 
     work = await submit(rig, point)
-    schedule = await rig.client.create_schedule(point, "ledger.note", every=1, payload={"ledger": str(rig.ledger)})
+    schedule = await rig.client.schedules.create(point, "ledger.note", {"ledger": str(rig.ledger)}, every=1)
     await rig.until_fired(point)
     await rig.until_final(work.ids)
-    await until_it_fires(rig, UUID(schedule["id"]))
+    await until_it_fires(rig, schedule.id)
     await redrive(rig, work)
-    await rig.client.delete_schedule(schedule["id"])
-    everything = work.ids | await rig.fires(UUID(schedule["id"]))
+    await rig.client.schedules.delete(schedule)
+    everything = work.ids | await rig.fires(schedule.id)
     await rig.until_final(everything)
 
     assert await rig.born_since(began) <= everything, "a task that nobody knows: one submission was accepted twice"

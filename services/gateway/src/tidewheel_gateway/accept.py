@@ -9,18 +9,18 @@ from uuid import UUID
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.core.fields import PRIORITIES
+from tidewheel_common.core.submission import Candidate
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
-from tidewheel_gateway.fields import PRIORITIES
 from tidewheel_gateway.idempotency import InFlight, busy
 from tidewheel_gateway.linked import Order, Placed, accept_linked
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
-from tidewheel_gateway.submit import Candidate
 from tidewheel_gateway.wakeups import Wakeups
 
 SOON: Final = timedelta(seconds=2)

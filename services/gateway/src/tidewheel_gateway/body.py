@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
-from tidewheel_gateway.problems import Fault, Problem
+from tidewheel_gateway.problems import Problem
 
 LARGEST_BODY: Final = 10 * 1024 * 1024
 """Bytes; a batch of 1,000 tasks with 10 KiB each fits."""
@@ -71,34 +71,6 @@ def parse(body: bytes) -> Any:
 def may_hold_nul(body: bytes) -> bool:
     """Tell whether a body may have a NUL character in one of its texts; only an escape can bring one in."""
     return _ESCAPED_NUL in body
-
-
-def nul_faults(document: object, pointer: str) -> list[Fault]:
-    """Return a fault for the first text in a document that has a NUL character, which PostgreSQL cannot store."""
-    place = _find_nul(document, pointer)
-    if place is None:
-        return []
-    return [Fault(code="nul_character", pointer=place, detail="A NUL character stands in this text or field name.")]
-
-
-def _find_nul(document: object, pointer: str) -> str | None:
-    match document:
-        case str():
-            return pointer if "\0" in document else None
-        case dict():
-            if any("\0" in key for key in document):
-                return pointer
-            found = (_find_nul(value, f"{pointer}/{escape(key)}") for key, value in document.items())
-        case list():
-            found = (_find_nul(value, f"{pointer}/{place}") for place, value in enumerate(document))
-        case _:
-            return None
-    return next((place for place in found if place is not None), None)
-
-
-def escape(name: str, *, longest: int = 100) -> str:
-    """Return a field's name as a part of a JSON pointer (RFC 6901), cut to so many characters."""
-    return name[:longest].replace("~", "~0").replace("/", "~1")
 
 
 def _too_large() -> Problem:

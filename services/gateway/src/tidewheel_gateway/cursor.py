@@ -6,8 +6,9 @@ import hmac
 from typing import Final
 from uuid import UUID
 
+from tidewheel_common.core.fault import Fault
 from tidewheel_common.crypto.keyring import Keyring
-from tidewheel_gateway.problems import Fault, Problem
+from tidewheel_gateway.problems import Problem
 
 _PURPOSE = b"tidewheel list cursor"
 _ID_BYTES: Final = 16

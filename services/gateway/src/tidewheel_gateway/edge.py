@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.validation import NotJson, sentence
 from tidewheel_common.store.engine import is_transient
 from tidewheel_gateway.metrics import GatewayMetrics
-from tidewheel_gateway.problems import Fault, Problem, from_status, internal, invalid, unavailable
-from tidewheel_gateway.validation import sentence
+from tidewheel_gateway.problems import Problem, from_status, internal, invalid, unavailable
 
 NOWHERE: Final = "(none)"
 """Stands for the route of a call that found none, in metrics."""
@@ -108,6 +109,8 @@ def as_problem(error: Exception, scope: Scope) -> Problem:
     match error:
         case Problem():
             return error
+        case NotJson():
+            return Problem("invalid_json", str(error))
         case RequestValidationError():
             return invalid(list(_faults(error)))
         case HTTPException():

@@ -4,30 +4,6 @@ from typing import Any, Final
 
 Example = dict[str, Any]
 
-SMALLEST_TASK: Final[Example] = {"handler": "demo.echo"}
-
-FULL_TASK: Final[Example] = {
-    "handler": "reports.daily",
-    "payload": {"user_id": 42},
-    "queue": "reports",
-    "priority": "high",
-    "run_at": "2026-12-01T09:00:00+01:00",
-    "delay": None,
-    "expires_at": None,
-    "timeout": 60,
-    "max_attempts": 5,
-    "backoff": {"initial": 2, "factor": 2, "max": 3600, "jitter": 0.1},
-    "removal_delay": 86400,
-    "depends_on": [],
-    "on_parent_failure": "cancel",
-    "delivery": "at_least_once",
-    "concurrency_key": None,
-    "concurrency_limit": None,
-    "unique_key": None,
-    "tags": ["eu"],
-    "notify": [],
-}
-
 SCHEDULE: Final[Example] = {
     "name": "daily report",
     "handler": "reports.daily",

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_common.core.submission import Candidate
 from tidewheel_gateway import queries
 from tidewheel_gateway.links import Item, refuse_dependants, sort, unknown_parents
 from tidewheel_gateway.records import Acceptance, Accepted, Dependency, KeyUse, Submission, TaskRow
-from tidewheel_gateway.submit import Candidate
 
 TRIES: Final = 3
 

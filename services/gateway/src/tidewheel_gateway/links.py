@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from tidewheel_gateway.fields import Sibling
-from tidewheel_gateway.problems import Fault
-from tidewheel_gateway.submit import Candidate
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Sibling
+from tidewheel_common.core.submission import Candidate
 
 Item = Candidate | list[Fault]
 """A submission that is well formed, or what is wrong with it."""

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError, to_json
 from sqlalchemy import Select, Text, cast, literal, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidewheel_common.core.fields import Instant
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.store.tables import tasks
-from tidewheel_gateway.fields import Instant
 from tidewheel_gateway.records import TaskRecord
 
 

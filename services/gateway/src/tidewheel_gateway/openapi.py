@@ -7,13 +7,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from tidewheel_common.core.submission import BatchSubmission, TaskSubmission
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.routes.actions import TaskPatch
 from tidewheel_gateway.routes.fires import BackfillRange
 from tidewheel_gateway.routes.preview import RulePreview
 from tidewheel_gateway.routes.queues import QueueLimits, QueuePause
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
-from tidewheel_gateway.submit import BatchSubmission, TaskSubmission
 
 TITLE: Final = "Tidewheel"
 

@@ -5,17 +5,15 @@ refusals apart without reading sentences. No refusal repeats what the caller sen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
-MEDIA_TYPE: Final = "application/problem+json"
+from tidewheel_common.core.fault import MOST_FAULTS, Fault
 
-MOST_FAULTS: Final = 50
-"""How many faults one refusal lists; the rest would only repeat them."""
+MEDIA_TYPE: Final = "application/problem+json"
 
 RETRY_SOON: Final = {"Retry-After": "1"}
 """Seconds after which a call that met an overloaded or absent database is worth repeating."""
@@ -48,28 +46,6 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "overloaded": (503, "Too much at once"),
 }
 """Each code with its HTTP status and its title."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that is wrong with a request.
-
-    Attributes:
-        code: what kind of fault, for programs.
-        detail: a sentence.
-        pointer: the field of the body, as a JSON pointer (RFC 6901); the empty text is the whole body.
-        parameter: the query parameter, when it is one.
-    """
-
-    code: str
-    detail: str
-    pointer: str | None = None
-    parameter: str | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """Return the fault as it stands in a problem."""
-        place = {"parameter": self.parameter} if self.parameter is not None else {"pointer": self.pointer or ""}
-        return {**place, "code": self.code, "detail": self.detail}
 
 
 class Problem(Exception):

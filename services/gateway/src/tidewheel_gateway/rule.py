@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError, from_json, to_json
 
 from tidewheel_common.core.dst import Dst
 from tidewheel_common.core.errors import InvalidSchedule
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Duration, Strict
 from tidewheel_common.core.misfire import MOST_CAUGHT_UP
 from tidewheel_common.core.recurrence import LONGEST, SHORTEST, Recurrence
 from tidewheel_common.core.rule import Rule, read_recurrence, read_rule
-from tidewheel_gateway.fields import Duration, Strict
-from tidewheel_gateway.problems import Fault
 
 Every = Annotated[float, Field(strict=True, ge=SHORTEST, le=LONGEST, allow_inf_nan=False)]
 

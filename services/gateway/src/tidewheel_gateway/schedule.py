@@ -9,9 +9,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic_core import to_json
 
-from tidewheel_common.core.rule import EMPTY, Rule
-from tidewheel_gateway.examples import SCHEDULE
-from tidewheel_gateway.fields import (
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import (
     PRIORITIES,
     Attempts,
     Backoff,
@@ -26,7 +25,8 @@ from tidewheel_gateway.fields import (
     Tags,
     Timeout,
 )
-from tidewheel_gateway.problems import Fault
+from tidewheel_common.core.rule import EMPTY, Rule
+from tidewheel_gateway.examples import SCHEDULE
 from tidewheel_gateway.records import ScheduleRecord
 from tidewheel_gateway.rule import (
     KEPT,

@@ -13,13 +13,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json, to_json
 
+from tidewheel_common.core.fields import PRIORITY_WORDS, Backoff, DeliveryWord, ParentFailureWord, PriorityWord
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.submission import Candidate
 from tidewheel_gateway.etag import etag_of
 from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
-from tidewheel_gateway.fields import PRIORITY_WORDS, Backoff, DeliveryWord, ParentFailureWord, PriorityWord
 from tidewheel_gateway.records import AttemptRecord, FireRecord, ScheduleRecord, TaskRecord
 from tidewheel_gateway.rule import RULE_DEFAULTS, DstChoice, Exclusion, MisfireChoice, OverlapWord, Spec
-from tidewheel_gateway.submit import Candidate
 
 JSON: Final = "application/json"
 

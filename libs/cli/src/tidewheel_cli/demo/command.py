@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tidewheel_cli.demo.show import run_demo
 from tidewheel_cli.dev.address import read_stack
-from tidewheel_client import Client, ClientError
+from tidewheel_client import AsyncClient, ClientError
 
 START_DEADLINE = 90.0
 """Seconds that a stack of our own may take to come up, its first start included."""
@@ -29,7 +29,7 @@ class Target:
 
 async def demo(*, target: Target | None, state_dir: Path, console: Console) -> bool:
     """Run the demo and tell whether everything ended as it should."""
-    async with _stack(target, state_dir, console) as found, Client(found.url, found.api_key) as client:
+    async with _stack(target, state_dir, console) as found, AsyncClient(found.url, found.api_key) as client:
         console.print(f"Tidewheel at {found.url}")
         try:
             met = await run_demo(client, console)

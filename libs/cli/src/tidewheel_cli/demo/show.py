@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidewheel_cli.demo.scenarios import Scenario, all_scenarios
-from tidewheel_client import ApiError, Client, ClientError, Unreachable
+from tidewheel_client import ApiError, AsyncClient, ClientError, Unreachable
 
 DEADLINE = 120.0
 """Seconds in which every scenario must have ended as it should; a healthy stack needs about 10."""
@@ -18,7 +18,7 @@ DEADLINE = 120.0
 LOOK_EVERY = 0.4
 
 
-async def run_demo(client: Client, console: Console) -> bool:
+async def run_demo(client: AsyncClient, console: Console) -> bool:
     """Submit every scenario, watch until each has ended as it should, and tell whether all did."""
     scenarios = all_scenarios()
     run = uuid4().hex[:8]
@@ -32,22 +32,22 @@ async def run_demo(client: Client, console: Console) -> bool:
     return all(scenario.is_met(scenario) for scenario in scenarios)
 
 
-async def _watch(client: Client, scenarios: list[Scenario]) -> None:
+async def _watch(client: AsyncClient, scenarios: list[Scenario]) -> None:
     while not all(scenario.is_met(scenario) for scenario in scenarios):
         for scenario in scenarios:
             if not scenario.is_met(scenario):
                 # A service that is being restarted is part of the show.
                 with suppress(Unreachable, ApiError):
-                    scenario.observe([task async for task in client.tasks(tag=scenario.tag, limit=200)])
+                    scenario.observe([task async for task in client.tasks.list(tag=scenario.tag, limit=200)])
         await asyncio.sleep(LOOK_EVERY)
 
 
-async def _delete_schedules(client: Client, scenarios: list[Scenario]) -> None:
+async def _delete_schedules(client: AsyncClient, scenarios: list[Scenario]) -> None:
     names = {scenario.tag for scenario in scenarios}
     with suppress(ClientError):
-        async for schedule in client.schedules():
-            if schedule["name"] in names:
-                await client.delete_schedule(schedule["id"])
+        async for schedule in client.schedules.list():
+            if schedule.name in names:
+                await client.schedules.delete(schedule)
 
 
 def _render(scenarios: list[Scenario]) -> Group:

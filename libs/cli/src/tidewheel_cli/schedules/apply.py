@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from tidewheel_cli.schedules.file import ScheduleFile
 from tidewheel_cli.schedules.plan import Kind, Plan, Step
 from tidewheel_cli.schedules.service import name_faults
-from tidewheel_client import ApiError, Client, Unreachable
+from tidewheel_client import ApiError, AsyncClient, Unreachable
 
 _MET = frozenset({404, 409, 412})
 """What a call is refused with when somebody else was here since the plan was made."""
@@ -21,7 +21,16 @@ class Result:
     refused: str | None = None
 
 
-async def apply_plan(client: Client, file: ScheduleFile, plan: Plan, *, tell: Callable[[Result], None]) -> list[Result]:
+class _Seen(NamedTuple):
+    """A schedule as this plan has seen or left it."""
+
+    id: str | None
+    etag: str | None
+
+
+async def apply_plan(
+    client: AsyncClient, file: ScheduleFile, plan: Plan, *, tell: Callable[[Result], None]
+) -> list[Result]:
     """Make the service agree with the file; each edit only if nobody has changed what the plan has seen.
 
     Args:
@@ -31,7 +40,7 @@ async def apply_plan(client: Client, file: ScheduleFile, plan: Plan, *, tell: Ca
         tell: called with each result as it comes.
     """
     results: list[Result] = []
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, _Seen] = {}
     stopped: str | None = None
     for step in plan.steps:
         result = Result(step=step, refused=stopped or await _try(client, file, step, known))
@@ -45,13 +54,13 @@ async def apply_plan(client: Client, file: ScheduleFile, plan: Plan, *, tell: Ca
 _AWAY = "The service could not be reached"
 
 
-async def _try(client: Client, file: ScheduleFile, step: Step, known: dict[str, dict[str, Any]]) -> str | None:
+async def _try(client: AsyncClient, file: ScheduleFile, step: Step, known: dict[str, _Seen]) -> str | None:
     """Do a step; return why it was refused, None when it was done."""
-    schedule = known.get(step.name, {"id": step.schedule_id, "etag": step.etag})
-    if schedule["id"] is None and step.kind is not Kind.CREATE:
+    schedule = known.get(step.name, _Seen(step.schedule_id, step.etag))
+    if schedule.id is None and step.kind is not Kind.CREATE:
         return "It was not created."
     try:
-        known[step.name] = await _do(client, step, str(schedule["id"]), schedule["etag"])
+        known[step.name] = await _do(client, step, str(schedule.id), schedule.etag)
     except Unreachable as error:
         return f"{_AWAY}: {error}"
     except ApiError as error:
@@ -61,18 +70,20 @@ async def _try(client: Client, file: ScheduleFile, step: Step, known: dict[str, 
     return None
 
 
-async def _do(client: Client, step: Step, schedule_id: str, etag: str | None) -> dict[str, Any]:
+async def _do(client: AsyncClient, step: Step, schedule_id: str, etag: str | None) -> _Seen:
+    body: Any = step.body or {}
     match step.kind:
         case Kind.CREATE:
-            return await client.create_schedule(step.name, **(step.body or {}))
+            made = await client.schedules.create(step.name, **body)
         case Kind.CHANGE:
-            return await client.edit_schedule(schedule_id, etag=etag, **(step.body or {}))
+            made = await client.schedules.edit(schedule_id, etag=etag, **body)
         case Kind.PAUSE:
-            return await client.pause_schedule(schedule_id, reason=step.reason, etag=etag)
+            made = await client.schedules.pause(schedule_id, reason=step.reason, etag=etag)
         case Kind.RESUME:
-            return await client.resume_schedule(schedule_id, etag=etag)
+            made = await client.schedules.resume(schedule_id, etag=etag)
         case Kind.DELETE:
-            await client.delete_schedule(schedule_id, etag=etag)
-            return {}
+            await client.schedules.delete(schedule_id, etag=etag)
+            return _Seen(None, None)
         case _:
             assert_never(step.kind)
+    return _Seen(str(made.id), made.etag)

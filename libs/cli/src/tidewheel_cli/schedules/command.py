@@ -20,7 +20,7 @@ from tidewheel_cli.schedules.file import ScheduleFile, read_file
 from tidewheel_cli.schedules.plan import Plan, make_plan
 from tidewheel_cli.schedules.service import explain_rules, find_schedules
 from tidewheel_cli.schedules.show import as_json, print_plan, print_result
-from tidewheel_client import Client, ClientError
+from tidewheel_client import AsyncClient, ClientError
 from tidewheel_common.core.errors import Misconfigured, TidewheelError
 
 REFUSED = 1
@@ -48,14 +48,14 @@ class _Call:
     api_key: str
     state_dir: Path
 
-    def client(self) -> Client:
+    def client(self) -> AsyncClient:
         """Return a client of the gateway that is meant."""
         if self.url:
-            return Client(self.url, self.api_key)
+            return AsyncClient(self.url, self.api_key)
         stack = read_stack(self.state_dir)
         if stack is None:
             raise Misconfigured("No gateway is named and no stack runs here. Give --url and --api-key, or `make up`.")
-        return Client(stack.api_url, stack.api_key)
+        return AsyncClient(stack.api_url, stack.api_key)
 
 
 @app.command(name="plan")
@@ -111,7 +111,7 @@ async def _apply(call: _Call) -> int:
     return REFUSED if plan.conflicts or any(each.refused for each in results) else 0
 
 
-async def _look(call: _Call, client: Client) -> tuple[ScheduleFile, Plan, dict[str, str]]:
+async def _look(call: _Call, client: AsyncClient) -> tuple[ScheduleFile, Plan, dict[str, str]]:
     file = read_file(call.path)
     plan = make_plan(file, await find_schedules(client, file), delete=call.delete)
     return file, plan, await explain_rules(client, file, plan)

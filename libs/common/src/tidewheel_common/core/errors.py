@@ -3,6 +3,7 @@
 TidewheelError
 ├── Misconfigured   a setting, key or schema is not as the process needs it: it ends with a sentence
 ├── InvalidSchedule a recurrence that no clock can follow: the caller's fault
+├── NotJson         (core/validation.py) what a caller sent cannot be written as JSON again
 ├── Unsealable      (crypto/sealed.py) a sealed value cannot be opened: a permanent error of that one task
 ├── LoopFailed      (process/loop.py) a loop met a bug: its process ends and is started again
 └── CannotStart     (the CLI) a stack cannot be started as asked

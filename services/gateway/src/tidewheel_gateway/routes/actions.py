@@ -7,17 +7,17 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fields import PRIORITIES, Attempts, Duration, Instant, PriorityWord, Strict, Tags, Timeout
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.submission import untimely_times
+from tidewheel_common.core.validation import given, validate
 from tidewheel_gateway import declare, queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
-from tidewheel_gateway.fields import PRIORITIES, Attempts, Duration, Instant, PriorityWord, Strict, Tags, Timeout
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.records import TaskRecord, UniqueTaken
 from tidewheel_gateway.routes.tasks import answer_task
-from tidewheel_gateway.submit import untimely_times
-from tidewheel_gateway.validation import given, validate
 
 router = declare.router("tasks")
 

@@ -14,18 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Instant, Strict
 from tidewheel_common.core.rule import Rule
+from tidewheel_common.core.validation import validate
 from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.etag import check_match
-from tidewheel_gateway.fields import Instant, Strict
 from tidewheel_gateway.idempotency import REPLAYED, read_key
 from tidewheel_gateway.parts import parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
+from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.records import FireRecord, ScheduleRecord
 from tidewheel_gateway.routes.schedules import PageQuery, answer_schedule, keep_key
 from tidewheel_gateway.schedule import UNTRIED, check
-from tidewheel_gateway.validation import validate
 
 MOST: Final = 1000
 """How many times one backfill fires."""

@@ -10,6 +10,9 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.submission import BatchSubmission, Candidate, read_candidate, untimely
+from tidewheel_common.core.validation import validate
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import current_traceparent, span_from
 from tidewheel_gateway import declare, queries, view
@@ -20,10 +23,8 @@ from tidewheel_gateway.linked import Order, Placed
 from tidewheel_gateway.links import Item, check_batch, check_single
 from tidewheel_gateway.opening import open_task
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, invalid
+from tidewheel_gateway.problems import invalid
 from tidewheel_gateway.records import Accepted, KeyUse, Stored, Submission
-from tidewheel_gateway.submit import BatchSubmission, Candidate, read_candidate, untimely
-from tidewheel_gateway.validation import validate
 
 router = declare.router("tasks", direct=True)
 

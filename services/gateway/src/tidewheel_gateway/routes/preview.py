@@ -13,18 +13,19 @@ from starlette.responses import Response
 
 from tidewheel_common.core.describe import describe
 from tidewheel_common.core.errors import InvalidSchedule
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Instant, Strict
 from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.rule import EMPTY
+from tidewheel_common.core.validation import validate
 from tidewheel_common.core.walls import read_zone
 from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.body import may_hold_nul, read_json
-from tidewheel_gateway.fields import Instant, Strict
 from tidewheel_gateway.parts import parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, invalid, not_found
+from tidewheel_gateway.problems import invalid, not_found
 from tidewheel_gateway.records import ScheduleRecord
 from tidewheel_gateway.rule import KEPT, Cron, DstChoice, Every, Exclusions, Specs, Zone, check_rule, write_rule
 from tidewheel_gateway.schedule import check
-from tidewheel_gateway.validation import validate
 
 MOST: Final = 100
 

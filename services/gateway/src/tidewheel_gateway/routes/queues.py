@@ -11,17 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Instant, Strict
+from tidewheel_common.core.validation import validate
 from tidewheel_common.core.valve import Valve
 from tidewheel_common.streams.keys import VALVES
 from tidewheel_gateway import declare, queries, queue_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.bootstrap import TENANT as OPERATOR
-from tidewheel_gateway.fields import Instant, Strict
 from tidewheel_gateway.parts import parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
+from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.queue_queries import QueueDepth
-from tidewheel_gateway.validation import validate
 
 router = declare.router("queues")
 

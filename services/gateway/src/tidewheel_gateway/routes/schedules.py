@@ -11,16 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import Instant
+from tidewheel_common.core.validation import encode_payload, given, validate
 from tidewheel_common.crypto.sealed import Subject
 from tidewheel_gateway import declare, queries, schedule_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.etag import check_match, etag_of
-from tidewheel_gateway.fields import Instant
 from tidewheel_gateway.idempotency import REPLAYED, busy, check, read_key
 from tidewheel_gateway.opening import open_schedule
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
-from tidewheel_gateway.problems import Fault, Problem, invalid, not_found
+from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.records import KeyBusy, KeyTaken, KeyUse, ScheduleRecord, Stored
 from tidewheel_gateway.schedule import (
     CLEARABLE,
@@ -33,7 +35,6 @@ from tidewheel_gateway.schedule import (
     paused_record,
     resumed_record,
 )
-from tidewheel_gateway.validation import encode_payload, given, validate
 
 _LIST: Final = b"schedules"
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
-from tidewheel_gateway.examples import FULL_TASK, SMALLEST_TASK
-from tidewheel_gateway.fields import (
+from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.fields import (
     TEN_YEARS,
     Attempts,
     Backoff,
@@ -26,14 +26,37 @@ from tidewheel_gateway.fields import (
     Timeout,
     UniqueKey,
 )
-from tidewheel_gateway.problems import Fault
-from tidewheel_gateway.validation import encode_payload, validate
+from tidewheel_common.core.validation import encode_payload, validate
 
 MOST_TASKS: Final = 1000
 """How many tasks one batch may bring."""
 
 MOST_PARENTS: Final = 10_000
 """How many tasks one task may depend on."""
+
+SMALLEST_TASK: Final[dict[str, Any]] = {"handler": "demo.echo"}
+
+FULL_TASK: Final[dict[str, Any]] = {
+    "handler": "reports.daily",
+    "payload": {"user_id": 42},
+    "queue": "reports",
+    "priority": "high",
+    "run_at": "2026-12-01T09:00:00+01:00",
+    "delay": None,
+    "expires_at": None,
+    "timeout": 60,
+    "max_attempts": 5,
+    "backoff": {"initial": 2, "factor": 2, "max": 3600, "jitter": 0.1},
+    "removal_delay": 86400,
+    "depends_on": [],
+    "on_parent_failure": "cancel",
+    "delivery": "at_least_once",
+    "concurrency_key": None,
+    "concurrency_limit": None,
+    "unique_key": None,
+    "tags": ["eu"],
+    "notify": [],
+}
 
 _HORIZON = timedelta(seconds=TEN_YEARS)
 

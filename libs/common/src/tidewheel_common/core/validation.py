@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tidewheel_gateway.body import escape, nul_faults
-from tidewheel_gateway.problems import MOST_FAULTS, Fault, Problem
+from tidewheel_common.core.errors import TidewheelError
+from tidewheel_common.core.fault import MOST_FAULTS, Fault
 
 LARGEST_PAYLOAD: Final = 256 * 1024
 """Bytes of compact JSON."""
@@ -24,6 +24,10 @@ _PLAINER: Final = {
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class NotJson(TidewheelError):
+    """What was sent cannot be written as JSON again."""
 
 
 def validate(model: type[Model], document: object, *, pointer: str = "", nul: bool) -> Model | list[Fault]:
@@ -48,12 +52,12 @@ def encode_payload(payload: dict[str, Any], *, pointer: str = "") -> bytes | lis
     """Return a payload as compact JSON, or the fault of one that is too large.
 
     Raises:
-        Problem: a number in it has no JSON form (`1e400`); strictly, the body was not JSON.
+        NotJson: a number in it has no JSON form (`1e400`).
     """
     try:
         encoded = _ENCODER.encode(payload).encode()
     except ValueError:
-        raise Problem("invalid_json", "A number in the payload is too large to be read back.") from None
+        raise NotJson("A number in the payload is too large to be read back.") from None
     if len(encoded) <= LARGEST_PAYLOAD:
         return encoded
     detail = f"The payload has {len(encoded)} bytes as JSON; at most {LARGEST_PAYLOAD} are taken."
@@ -78,3 +82,31 @@ def given(patch: BaseModel, *, clearable: frozenset[str]) -> dict[str, Any] | li
         for name, value in changes.items()
         if value is None and name not in clearable
     ] or changes
+
+
+def nul_faults(document: object, pointer: str) -> list[Fault]:
+    """Return a fault for the first text in a document that has a NUL character, which PostgreSQL cannot store."""
+    place = _find_nul(document, pointer)
+    if place is None:
+        return []
+    return [Fault(code="nul_character", pointer=place, detail="A NUL character stands in this text or field name.")]
+
+
+def _find_nul(document: object, pointer: str) -> str | None:
+    match document:
+        case str():
+            return pointer if "\0" in document else None
+        case dict():
+            if any("\0" in key for key in document):
+                return pointer
+            found = (_find_nul(value, f"{pointer}/{escape(key)}") for key, value in document.items())
+        case list():
+            found = (_find_nul(value, f"{pointer}/{place}") for place, value in enumerate(document))
+        case _:
+            return None
+    return next((place for place in found if place is not None), None)
+
+
+def escape(name: str, *, longest: int = 100) -> str:
+    """Return a field's name as a part of a JSON pointer (RFC 6901), cut to so many characters."""
+    return name[:longest].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,1 @@
+"""A backend with reminders: FastAPI and SQLAlchemy, with Tidewheel for everything that takes time or comes later."""
