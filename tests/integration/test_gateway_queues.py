@@ -39,6 +39,25 @@ async def test_queues_are_listed_with_the_callers_own_tasks(gateway: Gateway) ->
     assert (queues[0]["rate"], queues[0]["ready"], queues[0]["oldest_seconds"]) == (5, 0, None)
 
 
+async def test_live_executors_are_listed_with_what_they_serve_and_hold(gateway: Gateway) -> None:
+    for name, age in (("here", 1), ("gone", 60)):
+        await gateway.execute(
+            "INSERT INTO executors (id, hostname, pid, queues, handlers, heartbeat_at)"
+            " VALUES (gen_random_uuid(), :name, 7, '{*}', '{demo.echo}', now() - make_interval(secs => :age))",
+            name=name,
+            age=age,
+        )
+    task = await gateway.submit()
+    await gateway.execute(
+        "UPDATE tasks SET state = 'running', ready_at = NULL, queued_at = now(), lease_until = now(),"
+        " executor_id = (SELECT id FROM executors WHERE hostname = 'here') WHERE id = :id",
+        id=UUID(task["id"]),
+    )
+    [executor] = (await gateway.http.get("/v1/executors")).json()["data"]
+    assert (executor["hostname"], executor["pid"], executor["running"]) == ("here", 7, 1)
+    assert (executor["queues"], executor["handlers"]) == (["*"], ["demo.echo"])
+
+
 async def test_a_queue_is_paused_until_it_is_resumed(gateway: Gateway) -> None:
     task = await gateway.submit(queue="mail")
     paused = (await gateway.http.post("/v1/queues/mail:pause", json={})).json()

@@ -69,6 +69,7 @@ CALLS: dict[str, Use] = {
     "pause_queue": lambda client: client.queues.pause("q", until=THEN),
     "resume_queue": lambda client: client.queues.resume("q"),
     "limit_queue": lambda client: client.queues.limit("q", rate=5, concurrency=None),
+    "list_executors": lambda client: client.executors.list(),
     "healthz": lambda client: client.health.alive(),
     "readyz": lambda client: client.health.ready(),
     "metrics": lambda client: client.health.metrics(),
@@ -89,7 +90,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     name: getattr(models, name)
     for name in (
         "Task", "TaskSummary", "ItemProblem", "Attempt", "Explanation", "Gate", "Schedule", "ScheduleSummary", "Fire",
-        "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Verdict",
+        "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Executor", "Verdict",
     )
 }  # fmt: skip
 """The answers of the API and what stands for them in the client. A field that is missing goes into `models.py`."""

@@ -9,7 +9,7 @@ from typing import Self, Unpack
 
 import httpx2
 
-from tidewheel_client.async_resources import AsyncHealth, AsyncQueues, AsyncSchedules, AsyncTasks
+from tidewheel_client.async_resources import AsyncExecutors, AsyncHealth, AsyncQueues, AsyncSchedules, AsyncTasks
 from tidewheel_client.caller import AsyncCaller, Habits, http_options
 from tidewheel_client.exchange import Policy
 from tidewheel_client.handles import AsyncTaskHandle
@@ -57,6 +57,7 @@ class AsyncClient:
         self.tasks = AsyncTasks(self._caller)
         self.schedules = AsyncSchedules(self._caller)
         self.queues = AsyncQueues(self._caller)
+        self.executors = AsyncExecutors(self._caller)
         self.health = AsyncHealth(self._caller)
 
     async def submit(

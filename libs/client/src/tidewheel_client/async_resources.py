@@ -4,7 +4,7 @@ from typing import Unpack
 
 from tidewheel_client.handles import AsyncTaskHandle
 from tidewheel_client.methods import AsyncPaging, AsyncResource, Awaiting
-from tidewheel_client.operations import health, queues, schedules, tasks
+from tidewheel_client.operations import executors, health, queues, schedules, tasks
 from tidewheel_client.options import TaskOptions
 from tidewheel_client.values import Id, Payload
 
@@ -73,6 +73,12 @@ class AsyncQueues(AsyncResource):
     pause = Awaiting(queues.pause_queue)
     resume = Awaiting(queues.resume_queue)
     limit = Awaiting(queues.limit_queue)
+
+
+class AsyncExecutors(AsyncResource):
+    """Who is alive, and what they serve."""
+
+    list = Awaiting(executors.list_executors)
 
 
 class AsyncHealth(AsyncResource):

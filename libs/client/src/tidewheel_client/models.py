@@ -223,6 +223,19 @@ class Queue(QueueSettings):
     oldest_seconds: float | None
 
 
+class Executor(Answer):
+    """A live executor, what it serves, and how many tasks it holds."""
+
+    id: UUID
+    hostname: str
+    pid: int
+    queues: list[str]
+    handlers: list[str]
+    running: int
+    started_at: datetime
+    heartbeat_at: datetime
+
+
 class Verdict(Answer):
     """Whether it is so, and if not, why."""
 

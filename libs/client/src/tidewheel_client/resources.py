@@ -4,7 +4,7 @@ from typing import Unpack
 
 from tidewheel_client.handles import TaskHandle
 from tidewheel_client.methods import Calling, Paging, Resource
-from tidewheel_client.operations import health, queues, schedules, tasks
+from tidewheel_client.operations import executors, health, queues, schedules, tasks
 from tidewheel_client.options import TaskOptions
 from tidewheel_client.values import Id, Payload
 
@@ -73,6 +73,12 @@ class Queues(Resource):
     pause = Calling(queues.pause_queue)
     resume = Calling(queues.resume_queue)
     limit = Calling(queues.limit_queue)
+
+
+class Executors(Resource):
+    """Who is alive, and what they serve."""
+
+    list = Calling(executors.list_executors)
 
 
 class Health(Resource):

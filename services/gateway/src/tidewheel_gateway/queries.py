@@ -232,6 +232,12 @@ async def executors_serving(
     return Serving(**rows[0])
 
 
+async def executors_list(connection: AsyncConnection, *, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Read the live executors, as the API shows them."""
+    rows = await _many(connection, "executors_list", {"stale": EXECUTOR_STALE, "now": now})
+    return [dict(row) for row in rows]
+
+
 async def executor_find(connection: AsyncConnection, executor_id: UUID) -> ExecutorRecord | None:
     """Read who an executor is."""
     row = await _one(connection, "executor_find", {"id": executor_id})

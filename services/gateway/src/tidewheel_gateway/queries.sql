@@ -295,6 +295,22 @@ FROM clock
 LEFT JOIN executors AS e ON e.heartbeat_at > clock.now - make_interval(secs => CAST(:stale AS double precision))
 GROUP BY clock.now;
 
+-- name: executors_list :many
+-- Read the live executors, the oldest first, and how many tasks each holds.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+),
+held AS (
+    SELECT executor_id, count(*) AS running FROM tasks
+    WHERE queued_at IS NOT NULL AND state = 'running'
+    GROUP BY executor_id
+)
+SELECT e.id, e.hostname, e.pid, e.queues, e.handlers, coalesce(held.running, 0) AS running, e.started_at, e.heartbeat_at
+FROM clock
+JOIN executors AS e ON e.heartbeat_at > clock.now - make_interval(secs => CAST(:stale AS double precision))
+LEFT JOIN held ON held.executor_id = e.id
+ORDER BY e.started_at, e.id;
+
 -- name: executor_find :one
 -- Read who an executor is and when it was last heard of.
 SELECT id, hostname, pid, heartbeat_at FROM executors WHERE id = :id;

@@ -268,4 +268,5 @@ ROUTES: Final[list[tuple[str, str, Callable[[Asked], Answer]]]] = [
     ("GET", "/v1/queues", _refused("queues")),
     ("POST", f"{_QUEUE}:(pause|resume)", _refused("queues")),
     ("PATCH", _QUEUE, _refused("queues")),
+    ("GET", "/v1/executors", _refused("executors")),
 ]
