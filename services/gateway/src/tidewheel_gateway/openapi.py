@@ -29,6 +29,7 @@ _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
     {"name": "schedules", "description": "Tasks that come again and again."},
     {"name": "queues", "description": "What waits in them, and what keeps it back."},
+    {"name": "handlers", "description": "What the executors can run."},
     {"name": "operations", "description": "For those who run the gateway; without a key."},
 ]
 

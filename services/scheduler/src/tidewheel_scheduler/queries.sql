@@ -329,6 +329,12 @@ WHERE heartbeat_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
         - make_interval(secs => CAST(:silence AS double precision))
     AND NOT EXISTS (SELECT FROM tasks WHERE tasks.queued_at IS NOT NULL AND tasks.executor_id = executors.id);
 
+-- name: handlers_forget :exec
+-- Forget variants of handlers that no executor has had for long.
+DELETE FROM handlers
+WHERE seen_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+        - make_interval(secs => CAST(:silence AS double precision));
+
 -- name: parents_ended :many
 -- Hold tasks that have ended and whose dependants have not been told; submissions of more dependants wait meanwhile.
 SELECT id

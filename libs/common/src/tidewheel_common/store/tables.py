@@ -194,6 +194,18 @@ watch = _Table(
     _must("jumped_at", _INSTANT),
 )
 
+handlers = _Table(
+    "handlers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    _maybe("queue", Text),
+    _must("description", Text),
+    _must("arguments", Text),
+    _must("first_seen_at", _INSTANT),
+    _must("seen_at", _INSTANT),
+)
+
 schedules = _Table(
     "schedules",
     metadata,
