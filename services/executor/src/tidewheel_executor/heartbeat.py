@@ -1,6 +1,7 @@
 """What runs beside Celery in the main process, in a thread with an event loop of its own.
 
-It says that the executor is alive and what its handlers are, reports lost tasks and answers probes. It shares nothing
+It says that the executor is alive and what its handlers are, reports lost tasks, makes
+notifications and answers probes. It shares nothing
 with Celery's event loop, so a loop that is busy for a moment does not make the executor look dead; one that hangs shows
 in /healthz.
 """
@@ -16,7 +17,10 @@ import structlog
 from celery.worker import state
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
 
+from tidewheel_common.crypto.keyring import Keyring
+from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
@@ -27,6 +31,8 @@ from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave, publish
 from tidewheel_executor.lost import report_interrupted
+from tidewheel_executor.notices import EVERY as NOTICES_EVERY
+from tidewheel_executor.notices import Notices
 from tidewheel_executor.reports import LostReports
 from tidewheel_executor.settings import ExecutorSettings
 from tidewheel_executor.signature import Signature
@@ -132,6 +138,12 @@ class Companion:
             interrupted=partial(report_interrupted, engine, self._executor.id),
         )
 
+        notices = Notices(
+            engine=engine.execution_options(isolation_level="READ COMMITTED"),
+            sealer=Sealer(Keyring.parse(process.settings.keys.get_secret_value())),
+            new_id=uuid7,
+        )
+
         async def show_presence() -> None:
             fp("executor.beating")
             async with engine.connect() as connection:
@@ -146,6 +158,7 @@ class Companion:
             yield [
                 Loop(name="heartbeat", tick=show_presence, every=every),
                 Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
+                Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
                 Loop(name="lost", tick=lost.tick, every=every, wake=lost.wake),
             ]
             await self._sign_off(engine, lost)

@@ -8,13 +8,16 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from tidewheel_common.process.settings import PREFIX, CommaList, split_list
 
-Kind = Literal["http.request", "email.send", "script.run"]
+Kind = Literal["http.request", "email.send", "script.run", "notify"]
 
-_MODULES: Final[dict[str, str]] = {
-    "http.request": "tidewheel_executor.kinds.http",
-    "email.send": "tidewheel_executor.kinds.email",
-    "script.run": "tidewheel_executor.kinds.script",
-}
+_MODULES: Final = (
+    # kind, module, whether it needs a mail server
+    ("http.request", "tidewheel_executor.kinds.http", False),
+    ("email.send", "tidewheel_executor.kinds.email", True),
+    ("script.run", "tidewheel_executor.kinds.script", False),
+    ("notify", "tidewheel_executor.kinds.notify", False),
+    ("notify", "tidewheel_executor.kinds.notify_email", True),
+)
 
 _PLACE: Final = "tidewheel_kinds"
 
@@ -27,9 +30,9 @@ class KindSettings(BaseSettings, env_prefix=PREFIX, env_ignore_empty=True, froze
     """The settings of the kinds. Durations are seconds."""
 
     kinds: Annotated[tuple[Kind, ...], NoDecode, BeforeValidator(_read_kinds)] = Field(
-        ("http.request", "email.send"),
-        description="The built-in handlers to serve, or `none`; email.send also needs TIDEWHEEL_SMTP_HOST.",
-        examples=["http.request,email.send,script.run"],
+        ("http.request", "email.send", "notify"),
+        description="The built-in handlers to serve, or `none`; mail also needs TIDEWHEEL_SMTP_HOST.",
+        examples=["http.request,email.send,notify,script.run"],
     )
     http_allow: CommaList = Field(
         (),
@@ -76,8 +79,8 @@ class KindSettings(BaseSettings, env_prefix=PREFIX, env_ignore_empty=True, froze
     @property
     def kind_modules(self) -> tuple[str, ...]:
         """The modules of the kinds that this executor serves."""
-        served = (kind for kind in self.kinds if kind != "email.send" or self.smtp_host is not None)
-        return tuple(_MODULES[kind] for kind in served)
+        mails = self.smtp_host is not None
+        return tuple(module for kind, module, by_mail in _MODULES if kind in self.kinds and (mails or not by_mail))
 
 
 def attach_kinds(app: Celery, settings: KindSettings) -> None:
