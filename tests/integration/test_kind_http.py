@@ -123,7 +123,7 @@ def test_no_answer_in_time_fails(world: World, web: WebServer) -> None:
     with web_server() as gone:
         url = gone.url()
     web.reply = lambda _: Reply(endless=True)
-    give(world, http_allow="127.0.0.1", http_response_bytes=700_000)
+    give(world, http_allow="127.0.0.1", http_response_bytes=300_000)
     absent = world.queue("http.request", {"url": url, "timeout": 5})
 
     world.run(absent)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,9 @@ SUCCESS = range(200, 300)
 
 BUSY = (429, 503)
 """Statuses whose `Retry-After` is the next backoff."""
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What no text has; as JSON it would be six times as long."""
 
 _SHOWN = 500
 """Characters of an unwanted answer that are shown in the error."""
@@ -159,7 +163,7 @@ def _text(answer: Answer) -> tuple[str, Literal["text", "base64"]]:
     plain = answer.headers.get("content-encoding", "identity").lower() == "identity"
     for cut in range(4 if answer.truncated else 1):  # the cut may have gone through a character
         try:
-            if plain and b"\0" not in body:
+            if plain and not _CONTROL.search(body):
                 return body[: len(body) - cut].decode(), "text"
         except UnicodeDecodeError:
             continue

@@ -40,7 +40,7 @@ class KindSettings(BaseSettings, env_prefix=PREFIX, env_ignore_empty=True, froze
         examples=["10.20.0.0/16,billing.internal"],
     )
     http_response_bytes: int = Field(
-        262_144, ge=0, le=700_000, description="Bytes that are kept of an HTTP answer.", examples=["262144"]
+        262_144, ge=0, le=300_000, description="Bytes that are kept of an HTTP answer.", examples=["262144"]
     )
     script_sandbox: Literal["auto", "required", "off"] = Field(
         "auto",
@@ -56,7 +56,7 @@ class KindSettings(BaseSettings, env_prefix=PREFIX, env_ignore_empty=True, froze
     )
     script_file_mib: int = Field(64, ge=0, description="MiB that a script may write to one file.", examples=["64"])
     script_output_bytes: int = Field(
-        65_536, ge=0, le=300_000, description="Bytes that are kept of each output of a script.", examples=["65536"]
+        65_536, ge=0, le=80_000, description="Bytes that are kept of each output of a script.", examples=["65536"]
     )
     smtp_host: str | None = Field(
         None, description="The mail server; unset, this executor sends no mail.", examples=["smtp.example.com"]
