@@ -145,7 +145,7 @@ async def working(directory: Path, database_url: str, **settings: str) -> AsyncI
                 "TMPDIR": str(directory),
                 "TIDEWHEEL_DATABASE_URL": database_url,
                 "TIDEWHEEL_REDIS_URL": server.url,
-                "TIDEWHEEL_KEYS": "test:unused",
+                "TIDEWHEEL_KEYS": "test:" + "A" * 43,
                 "TIDEWHEEL_HANDLERS": "tests.integration.throwaway",
                 "TIDEWHEEL_HEALTH_PORT": "0",
                 "TIDEWHEEL_CONCURRENCY": "2",
