@@ -12,7 +12,7 @@ from tests.kinds import MailServer, mail_server
 from tests.stack import Stack, running_stack
 from tests.support import wait_until
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 
 def environment(server: MailServer) -> dict[str, str]:
@@ -34,7 +34,7 @@ async def test_the_executor_is_killed_while_it_notifies(server_binaries: tuple[P
             headers = {"Authorization": f"Bearer {stack.api_key}"}
             async with (
                 httpx2.AsyncClient(base_url=stack.api_url, headers=headers) as http,
-                Client(stack.api_url, stack.api_key) as client,
+                AsyncClient(stack.api_url, stack.api_key) as client,
             ):
                 await _handlers_are_published(http)
                 await _scripts_run(client)
@@ -59,11 +59,10 @@ async def _handlers_are_published(http: httpx2.AsyncClient) -> None:
     await wait_until(refused, timeout=30, what="the gateway's knowledge of them")
 
 
-async def _scripts_run(client: Client) -> None:
+async def _scripts_run(client: AsyncClient) -> None:
     task = await client.submit("script.run", {"argv": ["/bin/sh", "-c", "echo $TIDEWHEEL_ATTEMPT; ls /proc/self/fd"]})
-    ended = await client.get(task["id"], wait=30)
-    assert ended["state"] == "complete", ended
-    assert ended["result"]["stdout"].split() == ["1", "0", "1", "2", "3"]
+    ended = await task.result(60)
+    assert ended["stdout"].split() == ["1", "0", "1", "2", "3"]
 
 
 def _kill_with_children(pid: int) -> None:

@@ -14,9 +14,9 @@ import structlog
 from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, validator_for
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidewheel_gateway.body import escape
+from tidewheel_common.core.fault import MOST_FAULTS, Fault
+from tidewheel_common.core.validation import escape
 from tidewheel_gateway.handler_queries import handlers_current
-from tidewheel_gateway.problems import MOST_FAULTS, Fault
 
 EVERY: Final = 3.0
 """Seconds between two looks at what is published."""

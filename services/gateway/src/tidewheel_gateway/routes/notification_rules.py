@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.core.notification import Target
+from tidewheel_common.core.validation import validate
 from tidewheel_common.crypto.sealed import Subject, Unsealable
 from tidewheel_gateway import declare, view
 from tidewheel_gateway import notification_rule_queries as queries
@@ -20,7 +21,6 @@ from tidewheel_gateway.notification_rule_queries import NameTaken, RuleDraft, Ru
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.schedule import Name
-from tidewheel_gateway.validation import validate
 
 router = declare.router("notifications")
 
