@@ -69,6 +69,7 @@ CALLS: dict[str, Use] = {
     "pause_queue": lambda client: client.queues.pause("q", until=THEN),
     "resume_queue": lambda client: client.queues.resume("q"),
     "limit_queue": lambda client: client.queues.limit("q", rate=5, concurrency=None),
+    "list_executors": lambda client: client.executors.list(),
     "list_handlers": lambda client: client.handlers.list(),
     "create_notification_rule": lambda client: client.notification_rules.create(name="n", on=["dead"], email="a@b.c"),
     "list_notification_rules": lambda client: client.notification_rules.list(),

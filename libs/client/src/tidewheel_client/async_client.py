@@ -9,8 +9,8 @@ from typing import Self, Unpack
 
 import httpx2
 
-from tidewheel_client.async_resources import AsyncExecutors, AsyncHealth, AsyncQueues, AsyncSchedules, AsyncTasks
 from tidewheel_client.async_resources import (
+    AsyncExecutors,
     AsyncHandlers,
     AsyncHealth,
     AsyncNotificationRules,

@@ -4,8 +4,7 @@ from typing import Unpack
 
 from tidewheel_client.handles import AsyncTaskHandle
 from tidewheel_client.methods import AsyncPaging, AsyncResource, Awaiting
-from tidewheel_client.operations import executors, health, queues, schedules, tasks
-from tidewheel_client.operations import handlers, health, notification_rules, queues, schedules, tasks
+from tidewheel_client.operations import executors, handlers, health, notification_rules, queues, schedules, tasks
 from tidewheel_client.options import TaskOptions
 from tidewheel_client.values import Id, Payload
 
@@ -80,6 +79,8 @@ class AsyncExecutors(AsyncResource):
     """Who is alive, and what they serve."""
 
     list = Awaiting(executors.list_executors)
+
+
 class AsyncHandlers(AsyncResource):
     """What the executors can run."""
 

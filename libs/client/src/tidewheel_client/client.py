@@ -14,8 +14,7 @@ from tidewheel_client.exchange import Policy
 from tidewheel_client.handles import TaskHandle
 from tidewheel_client.models import BatchItem
 from tidewheel_client.options import NewTask, TaskOptions
-from tidewheel_client.resources import Executors, Health, Queues, Schedules, Tasks
-from tidewheel_client.resources import Handlers, Health, NotificationRules, Queues, Schedules, Tasks
+from tidewheel_client.resources import Executors, Handlers, Health, NotificationRules, Queues, Schedules, Tasks
 from tidewheel_client.settings import find_address
 from tidewheel_client.values import Payload
 

@@ -39,7 +39,19 @@ from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
-from tidewheel_gateway.routes import actions, executors, fires, handlers, intake, operations, preview, queues, schedules, tasks
+from tidewheel_gateway.routes import (
+    actions,
+    executors,
+    fires,
+    handlers,
+    intake,
+    operations,
+    preview,
+    queues,
+    schedules,
+    tasks,
+)
+from tidewheel_gateway.routes import notification_rules as routes_rules
 from tidewheel_gateway.settings import GatewaySettings
 from tidewheel_gateway.signatures import Signatures
 from tidewheel_gateway.wakeups import Wakeups
@@ -100,7 +112,8 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         },
     )
     app.state.parts = parts
-    for module in (intake, tasks, actions, schedules, fires, preview, queues, handlers, routes_rules, executors, operations):
+    reading = (schedules, fires, preview, queues, handlers, executors, routes_rules, operations)
+    for module in (intake, tasks, actions, *reading):
         # The busiest routes come first, and directly: a router that is included is asked twice for each call.
         app.router.routes.extend(module.router.routes)
     _document(app)
