@@ -346,7 +346,9 @@ async def test_a_row_says_what_the_executor_serves(worker: Worker, engine: Async
 
     found = await wait_until(row, timeout=PATIENCE, what="the executor's row")
     assert (found.pid, found.queues) == (worker.process.pid, ["*"])
-    assert found.handlers == ["http.request", "t.crash", "t.hang", "t.short", "t.wait"]
+    assert found.handlers == sorted(
+        ["http.request", "notify.slack", "notify.webhook", "t.crash", "t.hang", "t.short", "t.wait"]
+    )
 
 
 async def test_a_new_queue_is_found_and_served(worker: Worker) -> None:

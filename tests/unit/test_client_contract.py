@@ -98,8 +98,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     for name in (
         "Task", "TaskSummary", "ItemProblem", "Attempt", "Explanation", "Gate", "Schedule", "ScheduleSummary", "Fire",
         "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Executor", "Verdict",
-        "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Verdict", "Handler",
-        "StoredRule",
+        "Handler", "StoredRule",
     )
 }  # fmt: skip
 """The answers of the API and what stands for them in the client. A field that is missing goes into `models.py`."""
