@@ -157,7 +157,7 @@ FIELDS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"concurrency_limit": 2}, "/concurrency_limit", "limit_without_key"),
     ({"concurrency_key": "k", "concurrency_limit": 0}, "/concurrency_limit", "greater_than_equal"),
     ({"unique_key": ""}, "/unique_key", "string_pattern_mismatch"),
-    ({"notify": [{"url": "https://example.org"}]}, "/notify", "not_available"),
+    ({"notify": [{"on": ["dead"]}]}, "/notify/0", "one_target"),
     ({"on_parent_failure": "explode"}, "/on_parent_failure", "literal_error"),
 ]
 

@@ -145,7 +145,7 @@ async def working(directory: Path, database_url: str, **settings: str) -> AsyncI
                 "TMPDIR": str(directory),
                 "TIDEWHEEL_DATABASE_URL": database_url,
                 "TIDEWHEEL_REDIS_URL": server.url,
-                "TIDEWHEEL_KEYS": "test:unused",
+                "TIDEWHEEL_KEYS": "test:" + "A" * 43,
                 "TIDEWHEEL_HANDLERS": "tests.integration.throwaway",
                 "TIDEWHEEL_HEALTH_PORT": "0",
                 "TIDEWHEEL_CONCURRENCY": "2",
@@ -346,7 +346,9 @@ async def test_a_row_says_what_the_executor_serves(worker: Worker, engine: Async
 
     found = await wait_until(row, timeout=PATIENCE, what="the executor's row")
     assert (found.pid, found.queues) == (worker.process.pid, ["*"])
-    assert found.handlers == ["t.crash", "t.hang", "t.short", "t.wait"]
+    assert found.handlers == sorted(
+        ["http.request", "notify.slack", "notify.webhook", "t.crash", "t.hang", "t.short", "t.wait"]
+    )
 
 
 async def test_a_new_queue_is_found_and_served(worker: Worker) -> None:

@@ -12,13 +12,14 @@ from tidewheel_common.crypto.sealed import Binding, Sealer, Subject, Unsealable
 SEALER = Sealer(Keyring({"2026": bytes(range(32)), "2025": bytes(range(32, 64))}))
 
 subjects = st.builds(Subject, binding=st.sampled_from(Binding), id=st.uuids())
-fields = st.sampled_from(["payload", "result", "error"])
+fields = st.sampled_from(["payload", "result", "error", "notify", "target"])
 data = st.binary(max_size=300)
 
 
 def opened(sealed: bytes, *, tenant: UUID, subject: Subject, field: str) -> bytes:
-    """Open as the owner of the subject's id, whether the envelope says task or schedule."""
-    return SEALER.open(sealed, tenant=tenant, task_id=subject.id, schedule_id=subject.id, field=field)
+    """Open as the owner of the subject's id, whether the envelope says task, schedule or rule."""
+    mine = subject.id
+    return SEALER.open(sealed, tenant=tenant, task_id=mine, schedule_id=mine, rule_id=mine, field=field)
 
 
 @given(data=data, tenant=st.uuids(), subject=subjects, field=fields)

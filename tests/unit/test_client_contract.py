@@ -70,6 +70,12 @@ CALLS: dict[str, Use] = {
     "resume_queue": lambda client: client.queues.resume("q"),
     "limit_queue": lambda client: client.queues.limit("q", rate=5, concurrency=None),
     "list_executors": lambda client: client.executors.list(),
+    "list_handlers": lambda client: client.handlers.list(),
+    "create_notification_rule": lambda client: client.notification_rules.create(name="n", on=["dead"], email="a@b.c"),
+    "list_notification_rules": lambda client: client.notification_rules.list(),
+    "get_notification_rule": lambda client: client.notification_rules.get(ID),
+    "replace_notification_rule": lambda client: client.notification_rules.replace(ID, name="n", on=["dead"]),
+    "delete_notification_rule": lambda client: client.notification_rules.delete(ID),
     "healthz": lambda client: client.health.alive(),
     "readyz": lambda client: client.health.ready(),
     "metrics": lambda client: client.health.metrics(),
@@ -83,6 +89,7 @@ FIELDS = {
     "SchedulePatch": options.ScheduleChanges,
     "RulePreview": options.RulePreview,
     "QueueLimits": options.QueueLimits,
+    "NotificationRule": options.NotificationRule,
 }
 """The bodies of the API and what stands for them in the client. A field that is missing goes into `options.py`."""
 
@@ -91,6 +98,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     for name in (
         "Task", "TaskSummary", "ItemProblem", "Attempt", "Explanation", "Gate", "Schedule", "ScheduleSummary", "Fire",
         "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Executor", "Verdict",
+        "Handler", "StoredRule",
     )
 }  # fmt: skip
 """The answers of the API and what stands for them in the client. A field that is missing goes into `models.py`."""

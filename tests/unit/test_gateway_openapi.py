@@ -74,7 +74,9 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
         "redrive_task", "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
         "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_fires",
         "trigger_schedule", "backfill_schedule", "skip_next_fire", "preview_rule", "preview_schedule",
-        "list_queues", "pause_queue", "resume_queue", "limit_queue", "list_executors", "healthz", "readyz", "metrics",
+        "list_queues", "pause_queue", "resume_queue", "limit_queue", "list_executors", "list_handlers",
+        "create_notification_rule", "list_notification_rules", "get_notification_rule", "replace_notification_rule",
+        "delete_notification_rule", "healthz", "readyz", "metrics",
     }  # fmt: skip
 
 

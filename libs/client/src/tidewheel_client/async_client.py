@@ -9,7 +9,15 @@ from typing import Self, Unpack
 
 import httpx2
 
-from tidewheel_client.async_resources import AsyncExecutors, AsyncHealth, AsyncQueues, AsyncSchedules, AsyncTasks
+from tidewheel_client.async_resources import (
+    AsyncExecutors,
+    AsyncHandlers,
+    AsyncHealth,
+    AsyncNotificationRules,
+    AsyncQueues,
+    AsyncSchedules,
+    AsyncTasks,
+)
 from tidewheel_client.caller import AsyncCaller, Habits, http_options
 from tidewheel_client.exchange import Policy
 from tidewheel_client.handles import AsyncTaskHandle
@@ -58,6 +66,8 @@ class AsyncClient:
         self.schedules = AsyncSchedules(self._caller)
         self.queues = AsyncQueues(self._caller)
         self.executors = AsyncExecutors(self._caller)
+        self.handlers = AsyncHandlers(self._caller)
+        self.notification_rules = AsyncNotificationRules(self._caller)
         self.health = AsyncHealth(self._caller)
 
     async def submit(

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from tidewheel_client.handles import AsyncTaskHandle
 from tidewheel_client.methods import AsyncPaging, AsyncResource, Awaiting
-from tidewheel_client.operations import executors, health, queues, schedules, tasks
+from tidewheel_client.operations import executors, handlers, health, notification_rules, queues, schedules, tasks
 from tidewheel_client.options import TaskOptions
 from tidewheel_client.values import Id, Payload
 
@@ -79,6 +79,22 @@ class AsyncExecutors(AsyncResource):
     """Who is alive, and what they serve."""
 
     list = Awaiting(executors.list_executors)
+
+
+class AsyncHandlers(AsyncResource):
+    """What the executors can run."""
+
+    list = Awaiting(handlers.list_handlers)
+
+
+class AsyncNotificationRules(AsyncResource):
+    """What the tenant wants to be told of."""
+
+    create = Awaiting(notification_rules.create_notification_rule)
+    list = Awaiting(notification_rules.list_notification_rules)
+    get = Awaiting(notification_rules.get_notification_rule)
+    replace = Awaiting(notification_rules.replace_notification_rule)
+    delete = Awaiting(notification_rules.delete_notification_rule)
 
 
 class AsyncHealth(AsyncResource):

@@ -14,7 +14,7 @@ from tidewheel_client.exchange import Policy
 from tidewheel_client.handles import TaskHandle
 from tidewheel_client.models import BatchItem
 from tidewheel_client.options import NewTask, TaskOptions
-from tidewheel_client.resources import Executors, Health, Queues, Schedules, Tasks
+from tidewheel_client.resources import Executors, Handlers, Health, NotificationRules, Queues, Schedules, Tasks
 from tidewheel_client.settings import find_address
 from tidewheel_client.values import Payload
 
@@ -58,6 +58,8 @@ class Client:
         self.schedules = Schedules(self._caller)
         self.queues = Queues(self._caller)
         self.executors = Executors(self._caller)
+        self.handlers = Handlers(self._caller)
+        self.notification_rules = NotificationRules(self._caller)
         self.health = Health(self._caller)
 
     def submit(

@@ -241,3 +241,34 @@ class Verdict(Answer):
 
     ok: bool
     reasons: list[str]
+
+
+class Handler(Answer):
+    """A handler as its executors publish it; `arguments` is the JSON Schema of its payload."""
+
+    name: str
+    queue: str | None
+    description: str
+    arguments: dict[str, Any]
+    variants: list[dict[str, Any]]
+    executors: list[UUID]
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class StoredRule(Answer):
+    """A notification rule; of its target only the kind and whereto are shown."""
+
+    id: UUID
+    name: str
+    on: list[str]
+    handler: str | None
+    queue: str | None
+    tag: str | None
+    kind: str | None
+    email: str | None
+    webhook: str | None
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    created_at: datetime
+    updated_at: datetime

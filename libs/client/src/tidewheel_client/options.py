@@ -147,3 +147,17 @@ class QueueLimits(TypedDict, total=False):
 
     rate: float | None
     concurrency: int | None
+
+
+class NotificationRule(TypedDict, total=False):
+    """`name`, `on` and one of `email`, `slack` and `webhook` (with `secrets`); patterns have `*` for anything."""
+
+    name: str
+    on: Sequence[str]
+    handler: str | None
+    queue: str | None
+    tag: str | None
+    email: str | None
+    slack: str | None
+    webhook: str | None
+    secrets: Sequence[str] | None

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from tidewheel_client.handles import TaskHandle
 from tidewheel_client.methods import Calling, Paging, Resource
-from tidewheel_client.operations import executors, health, queues, schedules, tasks
+from tidewheel_client.operations import executors, handlers, health, notification_rules, queues, schedules, tasks
 from tidewheel_client.options import TaskOptions
 from tidewheel_client.values import Id, Payload
 
@@ -79,6 +79,22 @@ class Executors(Resource):
     """Who is alive, and what they serve."""
 
     list = Calling(executors.list_executors)
+
+
+class Handlers(Resource):
+    """What the executors can run."""
+
+    list = Calling(handlers.list_handlers)
+
+
+class NotificationRules(Resource):
+    """What the tenant wants to be told of."""
+
+    create = Calling(notification_rules.create_notification_rule)
+    list = Calling(notification_rules.list_notification_rules)
+    get = Calling(notification_rules.get_notification_rule)
+    replace = Calling(notification_rules.replace_notification_rule)
+    delete = Calling(notification_rules.delete_notification_rule)
 
 
 class Health(Resource):

@@ -6,6 +6,8 @@ import warnings
 from celery import Celery
 from celery.exceptions import SecurityWarning
 
+from tidewheel_common.core.errors import Misconfigured
+from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
 from tidewheel_executor.app import create_app
 from tidewheel_executor.executor import executor_of
@@ -28,7 +30,11 @@ def run(app: Celery) -> int:
     # Only JSON is accepted, so running as root adds no danger of its own.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
+        Keyring.parse(executor_of(app).settings.keys.get_secret_value())
         app.loader.import_default_modules()
+    except Misconfigured as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_SETTINGS
     except ImportError as error:
         sys.stderr.write(
             f"The handlers cannot be imported: {error}. Check TIDEWHEEL_HANDLERS, and that its modules are installed "

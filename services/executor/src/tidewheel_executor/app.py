@@ -15,6 +15,7 @@ from tidewheel_common.process.logs import configure_logs
 from tidewheel_executor.bootsteps import Accompany, Pulse, Retire
 from tidewheel_executor.discovery import Discover
 from tidewheel_executor.executor import Executor, ReportLost, attach, is_handler
+from tidewheel_executor.kinds.settings import attach_kinds
 from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.settings import DEFAULT_QUEUE, ExecutorSettings
 from tidewheel_executor.transport.connection import PatientConnection
@@ -47,8 +48,9 @@ def create_app(
     app = Celery("tidewheel") if settings.celery_app is None else find_app(settings.celery_app)
     executor = _executor(app, settings, executor_id or uuid4(), report_lost)
     app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))
-    app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), execute)
+    app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), *settings.kind_modules, execute)
     attach(app, executor)
+    attach_kinds(app, settings)
     app.amqp.Connection = PatientConnection
     app.steps["worker"].update({Retire, Accompany})
     app.steps["consumer"].update({Pulse, Discover} if settings.serves_every_queue else {Pulse})

@@ -66,6 +66,7 @@ def make_request(
             "kwargs": kwargs,
             "retries": claimed.failures,
             "attempt": claimed.attempt,
+            "started_at": claimed.started_at,
             "parents": parents or {},
             "called_directly": False,
             "is_eager": False,

@@ -13,8 +13,9 @@ from celery.worker.consumer.connection import Connection
 from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.streams.keys import stream_keys
 from tidewheel_executor.deadline import Deadline
-from tidewheel_executor.executor import executor_of, handlers_of
+from tidewheel_executor.executor import executor_of
 from tidewheel_executor.heartbeat import Companion
+from tidewheel_executor.signature import signatures_of
 
 PULSE = 1.0
 """Seconds between two signs of life of the event loop."""
@@ -28,7 +29,7 @@ class Retire(bootsteps.StartStopStep):
         settle_memory()
         executor = executor_of(worker.app)
         executor.intake.node = worker.hostname
-        worker.companion = Companion(executor, handlers=handlers_of(worker.app))
+        worker.companion = Companion(executor, signatures=signatures_of(worker.app))
         worker.deadline = None
 
     def include(self, worker: Any) -> None:

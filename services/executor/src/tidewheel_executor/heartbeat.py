@@ -1,7 +1,9 @@
 """What runs beside Celery in the main process, in a thread with an event loop of its own.
 
-It says that the executor is alive, reports lost tasks and answers probes. It shares nothing with Celery's event loop,
-so a loop that is busy for a moment does not make the executor look dead; one that hangs shows in /healthz.
+It says that the executor is alive and what its handlers are, reports lost tasks, makes
+notifications and answers probes. It shares nothing
+with Celery's event loop, so a loop that is busy for a moment does not make the executor look dead; one that hangs shows
+in /healthz.
 """
 
 import os
@@ -15,7 +17,10 @@ import structlog
 from celery.worker import state
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
 
+from tidewheel_common.crypto.keyring import Keyring
+from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
@@ -24,13 +29,19 @@ from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
 from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.executor import Executor
-from tidewheel_executor.heartbeat_queries import Presence, beat, leave
+from tidewheel_executor.heartbeat_queries import Presence, beat, leave, publish
 from tidewheel_executor.lost import report_interrupted
+from tidewheel_executor.notices import EVERY as NOTICES_EVERY
+from tidewheel_executor.notices import Notices
 from tidewheel_executor.reports import LostReports
 from tidewheel_executor.settings import ExecutorSettings
+from tidewheel_executor.signature import Signature
 
 HUB = "celery"
 """The name of Celery's event loop among the loops that the probes watch."""
+
+PUBLISH_EVERY = 60.0
+"""Seconds between two times at which an executor says what its handlers are."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -40,17 +51,18 @@ class Companion:
 
     Args:
         executor: The executor.
-        handlers: The handlers that it has.
+        signatures: What its handlers say of themselves.
     """
 
-    def __init__(self, executor: Executor, *, handlers: Sequence[str]) -> None:
+    def __init__(self, executor: Executor, *, signatures: Sequence[Signature]) -> None:
         self._executor = executor
+        self._signatures = signatures
         self._presence = Presence(
             id=executor.id,
             hostname=socket.gethostname(),
             pid=os.getpid(),
             queues=executor.settings.queues,
-            handlers=handlers,
+            handlers=[signature.name for signature in signatures],
         )
         self._stack = ExitStack()
         self._lost: LostReports | None = None
@@ -126,15 +138,27 @@ class Companion:
             interrupted=partial(report_interrupted, engine, self._executor.id),
         )
 
+        notices = Notices(
+            engine=engine.execution_options(isolation_level="READ COMMITTED"),
+            sealer=Sealer(Keyring.parse(process.settings.keys.get_secret_value())),
+            new_id=uuid7,
+        )
+
         async def show_presence() -> None:
             fp("executor.beating")
             async with engine.connect() as connection:
                 await beat(connection, self._presence)
 
+        async def show_handlers() -> None:
+            async with engine.connect() as connection:
+                await publish(connection, self._signatures)
+
         every = process.settings.executor_heartbeat
         try:
             yield [
                 Loop(name="heartbeat", tick=show_presence, every=every),
+                Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
+                Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
                 Loop(name="lost", tick=lost.tick, every=every, wake=lost.wake),
             ]
             await self._sign_off(engine, lost)

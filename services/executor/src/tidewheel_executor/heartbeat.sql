@@ -9,3 +9,16 @@ SET queues = excluded.queues, handlers = excluded.handlers, heartbeat_at = exclu
 -- name: executors_leave :exec
 -- Sign off: this executor has finished what it held.
 DELETE FROM executors WHERE id = :id;
+
+-- name: handlers_publish :exec
+-- Say what the handlers of this executor are. Of many executors that say the same, one in a while is enough.
+INSERT INTO handlers AS h (name, digest, queue, description, arguments, first_seen_at, seen_at)
+SELECT said.name, said.digest, said.queue, said.description, said.arguments, clock.now, clock.now
+FROM unnest(
+    CAST(:names AS text[]), CAST(:digests AS bytea[]), CAST(:queues AS text[]), CAST(:descriptions AS text[]),
+    CAST(:arguments AS text[])
+) AS said (name, digest, queue, description, arguments)
+CROSS JOIN (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now) AS clock
+ORDER BY said.name
+ON CONFLICT (name, digest) DO UPDATE SET seen_at = excluded.seen_at
+WHERE h.seen_at < excluded.seen_at - make_interval(secs => CAST(:enough AS double precision));

@@ -1,4 +1,4 @@
-"""The executor's sign of life in PostgreSQL."""
+"""The executor's sign of life in PostgreSQL, and what it says of its handlers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
+from tidewheel_executor.signature import Signature
 
 STATEMENTS = load_statements("tidewheel_executor", "heartbeat.sql")
+
+ENOUGH = 30.0
+"""Seconds in which a handler need not be said to be there again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +45,17 @@ async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime
 async def leave(connection: AsyncConnection, executor_id: UUID) -> None:
     """Take the executor's row away."""
     await connection.execute(STATEMENTS.clause("executors_leave"), {"id": executor_id})
+
+
+async def publish(connection: AsyncConnection, signatures: Sequence[Signature], *, now: datetime | None = None) -> None:
+    """Say what the executor's handlers are."""
+    parameters = {
+        "names": [each.name for each in signatures],
+        "digests": [each.digest for each in signatures],
+        "queues": [each.queue for each in signatures],
+        "descriptions": [each.description for each in signatures],
+        "arguments": [each.arguments for each in signatures],
+        "enough": ENOUGH,
+        "now": now,
+    }
+    await connection.execute(STATEMENTS.clause("handlers_publish"), parameters)

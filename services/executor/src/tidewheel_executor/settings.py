@@ -3,13 +3,14 @@
 from pydantic import Field
 
 from tidewheel_common.process.settings import CommaList, Port, SealingSettings
+from tidewheel_executor.kinds.settings import KindSettings
 
 EVERY_QUEUE = "*"
 
 DEFAULT_QUEUE = "default"
 
 
-class ExecutorSettings(SealingSettings):
+class ExecutorSettings(SealingSettings, KindSettings):
     """The settings of an executor. Durations are seconds."""
 
     health_port: Port = Field(

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.fields import PRIORITIES
+from tidewheel_common.core.notification import note
 from tidewheel_common.core.submission import Candidate
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
@@ -19,6 +20,7 @@ from tidewheel_gateway.coalesce import Coalescer, Full
 from tidewheel_gateway.idempotency import InFlight, busy
 from tidewheel_gateway.linked import Order, Placed, accept_linked
 from tidewheel_gateway.metrics import GatewayMetrics
+from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
 from tidewheel_gateway.wakeups import Wakeups
@@ -39,21 +41,34 @@ class Acceptor:
         sealer: seals payloads.
         wakeups: told after the commit; they never delay or fail it.
         metrics: counts flights and tasks.
+        rules: say whether somebody is to be told of a task.
     """
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer, wakeups: Wakeups, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        sealer: Sealer,
+        wakeups: Wakeups,
+        metrics: GatewayMetrics,
+        rules: NotificationRules,
+    ) -> None:
         self._engine = engine
         self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
         self._sealer = sealer
         self._wakeups = wakeups
         self._metrics = metrics
+        self._rules = rules
         self._in_flight = InFlight()
         self._coalescer: Coalescer[Submission, Acceptance] = Coalescer(self._fly, weigh=_weigh, shared=is_transient)
 
     def row(self, tenant: UUID, task_id: UUID, candidate: Candidate, traceparent: str | None) -> TaskRow:
         """Return a candidate as it will be stored, its payload sealed."""
         spec = candidate.spec
-        sealed = self._sealer.seal(candidate.payload, tenant=tenant, subject=Subject.task(task_id), field="payload")
+        subject = Subject.task(task_id)
+        sealed = self._sealer.seal(candidate.payload, tenant=tenant, subject=subject, field="payload")
+        notify = None
+        if spec.notify:
+            notify = self._sealer.seal(note(spec.notify), tenant=tenant, subject=subject, field="notify")
         return TaskRow(
             id=task_id,
             tenant_id=tenant,
@@ -75,6 +90,8 @@ class Acceptor:
             unique_key=spec.unique_key,
             concurrency_key=spec.concurrency_key,
             concurrency_limit=spec.concurrency_limit,
+            notify=notify,
+            owes=notify is not None or self._rules.cover(tenant, spec.handler, spec.queue, spec.tags),
         )
 
     async def accept(self, submission: Submission) -> Accepted | Stored:

@@ -25,7 +25,7 @@ from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.weather import store_is_away
-from tidewheel_gateway import openapi, queries
+from tidewheel_gateway import notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
@@ -35,11 +35,25 @@ from tidewheel_gateway.edge import Edge, answer_refusal
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
 from tidewheel_gateway.metrics import GatewayMetrics
+from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
-from tidewheel_gateway.routes import actions, executors, fires, intake, operations, preview, queues, schedules, tasks
+from tidewheel_gateway.routes import (
+    actions,
+    executors,
+    fires,
+    handlers,
+    intake,
+    operations,
+    preview,
+    queues,
+    schedules,
+    tasks,
+)
+from tidewheel_gateway.routes import notification_rules as routes_rules
 from tidewheel_gateway.settings import GatewaySettings
+from tidewheel_gateway.signatures import Signatures
 from tidewheel_gateway.wakeups import Wakeups
 
 
@@ -98,7 +112,8 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         },
     )
     app.state.parts = parts
-    for module in (intake, tasks, actions, schedules, fires, preview, queues, executors, operations):
+    reading = (schedules, fires, preview, queues, handlers, executors, routes_rules, operations)
+    for module in (intake, tasks, actions, *reading):
         # The busiest routes come first, and directly: a router that is included is asked twice for each call.
         app.router.routes.extend(module.router.routes)
     _document(app)
@@ -121,6 +136,7 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, met
     sealer = Sealer(keyring)
     counted = GatewayMetrics(metrics)
     finals = Finals()
+    rules = NotificationRules(engine)
     wakeups = Wakeups(settings.redis_url.get_secret_value(), hear_final=finals.hear)
 
     async def find_key(key_id: str) -> KeyRecord | None:
@@ -134,8 +150,10 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, met
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),
         fingerprints=Fingerprints(keyring),
         cursors=Cursors(keyring),
-        acceptor=Acceptor(engine, sealer, wakeups, counted),
+        acceptor=Acceptor(engine, sealer, wakeups, counted, rules),
         finals=finals,
+        signatures=Signatures(engine),
+        rules=rules,
         wakeups=wakeups,
         metrics=counted,
         health=Health(),
@@ -178,6 +196,8 @@ class _Lifespan:
         await run_loops(
             [
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
+                Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
+                Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
                 Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,
@@ -187,6 +207,14 @@ class _Lifespan:
             metrics=self._metrics,
             grace=0.5,  # a tick of ours only listens, or can be done again by the next gateway
         )
+
+    async def _read_handlers(self) -> None:
+        if self._bootstrap.done:  # before that there may be no such table
+            await self._parts.signatures.tick()
+
+    async def _read_rules(self) -> None:
+        if self._bootstrap.done:
+            await self._parts.rules.tick()
 
     def _ended(self, loops: asyncio.Task[None]) -> None:
         if not loops.cancelled() and loops.exception() is not None:

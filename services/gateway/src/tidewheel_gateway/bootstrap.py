@@ -45,7 +45,7 @@ class Bootstrap:
         self._new_id = new_id
         self._health = health
         self._show = show
-        self._done = False
+        self.done = False
         health.hold(GATE, "The first look at the database is not done.")
 
     async def tick(self) -> None:
@@ -54,14 +54,14 @@ class Bootstrap:
         Raises:
             Misconfigured: the given key has the id of another one.
         """
-        if self._done:
+        if self.done:
             return
         obstacle = await schema_obstacle(self._engine)
         if obstacle is not None:
             self._health.hold(GATE, obstacle)
             return
         await self._ensure()
-        self._done = True
+        self.done = True
         self._health.release(GATE)
 
     async def _ensure(self) -> None:

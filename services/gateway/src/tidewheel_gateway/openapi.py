@@ -11,6 +11,7 @@ from tidewheel_common.core.submission import BatchSubmission, TaskSubmission
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.routes.actions import TaskPatch
 from tidewheel_gateway.routes.fires import BackfillRange
+from tidewheel_gateway.routes.notification_rules import NotificationRule
 from tidewheel_gateway.routes.preview import RulePreview
 from tidewheel_gateway.routes.queues import QueueLimits, QueuePause
 from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
@@ -29,6 +30,8 @@ _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
     {"name": "schedules", "description": "Tasks that come again and again."},
     {"name": "queues", "description": "What waits in them, and what keeps it back."},
+    {"name": "handlers", "description": "What the executors can run."},
+    {"name": "notifications", "description": "Who is told of what."},
     {"name": "operations", "description": "For those who run the gateway; without a key."},
 ]
 
@@ -40,6 +43,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     SchedulePatch,
     BackfillRange,
     RulePreview,
+    NotificationRule,
     QueuePause,
     QueueLimits,
 )

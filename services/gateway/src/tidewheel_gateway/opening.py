@@ -1,17 +1,29 @@
 """Opens what tasks and schedules carry; what does not open is told, and spoils nothing else."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
+
+from pydantic_core import from_json, to_json
 
 from tidewheel_common.crypto.sealed import Sealer, Unsealable
 from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
 from tidewheel_gateway.view import Opened
 
+_SIGNED: Final = "notify.webhook"
+"""The handler whose payload has what it signs with; nobody reads that again."""
+
 
 def open_task(sealer: Sealer, record: TaskRecord) -> Opened:
     """Open a task's payload, result and error."""
     sealed = {"payload": record.payload, "result": record.result, "error": record.error}
-    return _open(sealer, sealed, tenant=record.tenant_id, task_id=record.id, schedule_id=record.schedule_id)
+    opened = _open(sealer, sealed, tenant=record.tenant_id, task_id=record.id, schedule_id=record.schedule_id)
+    payload = opened.texts["payload"]
+    if record.handler != _SIGNED or payload is None:
+        return opened
+    shown = {name: value for name, value in from_json(payload).items() if name != "secrets"}
+    return replace(opened, texts={**opened.texts, "payload": to_json(shown)})
 
 
 def open_schedule(sealer: Sealer, record: ScheduleRecord) -> Opened:

@@ -16,6 +16,8 @@ from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
 from tidewheel_gateway.metrics import GatewayMetrics
+from tidewheel_gateway.notification_rules import NotificationRules
+from tidewheel_gateway.signatures import Signatures
 from tidewheel_gateway.wakeups import Wakeups
 
 
@@ -26,6 +28,8 @@ class Parts:
     Attributes:
         engine: each statement is its own transaction.
         transactions: the same connections, with transactions.
+        signatures: what is known of the arguments of handlers.
+        rules: what tenants want to be told of.
         health: whether the background loops move.
         readiness: whether calls can be served.
         new_id: makes UUIDv7.
@@ -40,6 +44,8 @@ class Parts:
     cursors: Cursors
     acceptor: Acceptor
     finals: Finals
+    signatures: Signatures
+    rules: NotificationRules
     wakeups: Wakeups
     metrics: GatewayMetrics
     health: Health

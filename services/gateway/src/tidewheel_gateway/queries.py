@@ -42,6 +42,7 @@ _COLUMNS = (
     "ids", "tenants", "handlers", "queues", "priorities", "payloads", "attempts", "timeouts", "backoffs",
     "removal_delays", "deliveries", "tags", "traceparents", "run_ats", "delays", "expiries",
     "awaiteds", "pendings", "on_parent_failures", "unique_keys", "concurrency_keys", "concurrency_limits",
+    "notifies", "owing",
 )  # fmt: skip
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 

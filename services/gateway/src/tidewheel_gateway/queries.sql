@@ -39,11 +39,11 @@ fresh AS MATERIALIZED (
         CAST(:traceparents AS text[]), CAST(:run_ats AS timestamptz[]), CAST(:delays AS interval[]),
         CAST(:expiries AS timestamptz[]), CAST(:awaiteds AS boolean[]), CAST(:pendings AS integer[]),
         CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[]), CAST(:concurrency_keys AS text[]),
-        CAST(:concurrency_limits AS integer[])
+        CAST(:concurrency_limits AS integer[]), CAST(:notifies AS bytea[]), CAST(:owing AS boolean[])
     ) AS t (
         place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
-        concurrency_key, concurrency_limit
+        concurrency_key, concurrency_limit, notify, owes
     )
     CROSS JOIN clock
     WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
@@ -52,7 +52,7 @@ accepted AS (
     INSERT INTO tasks (
         id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, awaited, pending_parents,
-        on_parent_failure, unique_key, concurrency_key, concurrency_limit
+        on_parent_failure, unique_key, concurrency_key, concurrency_limit, notify, owes
     )
     SELECT id, tenant_id, handler, queue, priority,
         CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
@@ -60,7 +60,7 @@ accepted AS (
         -- A `run_at` in the past means now: it does not jump the line.
         traceparent, due, expires_at, now, CASE WHEN pending_parents = 0 AND due > now THEN due END,
         CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure,
-        unique_key, concurrency_key, concurrency_limit
+        unique_key, concurrency_key, concurrency_limit, notify, owes
     FROM fresh
 )
 SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
@@ -182,6 +182,9 @@ UPDATE tasks SET
     remove_at = NULL,
     cancel_requested_at = NULL,
     executor_id = NULL,
+    owes = owes OR notify IS NOT NULL OR EXISTS (
+        SELECT FROM notification_rules AS r WHERE r.tenant_id = tasks.tenant_id AND r.disabled_at IS NULL
+    ),
     -- Dependants that stayed blocked by its failure are to hear of what comes now.
     awaited = awaited OR EXISTS (SELECT FROM dependencies WHERE parent_id = tasks.id AND outcome IS NULL)
 FROM clock

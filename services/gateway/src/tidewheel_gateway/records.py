@@ -33,6 +33,8 @@ class TaskRow(NamedTuple):
     unique_key: str | None = None
     concurrency_key: str | None = None
     concurrency_limit: int | None = None
+    notify: bytes | None = None
+    owes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

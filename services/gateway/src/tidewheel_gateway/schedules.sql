@@ -96,12 +96,15 @@ written AS (
 )
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
-    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at
+    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, owes
 )
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
     s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at,
     written.fired_at + make_interval(secs => CAST(:expires_after AS double precision)), written.fired_at,
-    written.fired_at
+    written.fired_at, EXISTS (
+        SELECT FROM notification_rules AS r
+        WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
+    )
 FROM written, schedules AS s
 WHERE s.id = :id AND s.tenant_id = :tenant_id
 RETURNING nominal_at, id AS task_id;

@@ -3,12 +3,13 @@
 -- name: tasks_remove :one
 -- transition: complete -> (deleted), dead -> (deleted), cancelled -> (deleted), expired -> (deleted)
 -- Delete final tasks whose removal delay has passed, with their attempts and the parents that they had; count them.
--- A task that others are still blocked by is kept for another while: a person may yet redrive it.
+-- A task that others are still blocked by is kept for another while: a person may yet redrive it. So is one of whose end
+-- nobody has been told yet.
 WITH clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),
 chosen AS MATERIALIZED (
-    SELECT id
+    SELECT id, owes
       FROM tasks
      WHERE remove_at <= (SELECT now FROM clock) AND state IN ('complete', 'dead', 'cancelled', 'expired')
      ORDER BY remove_at
@@ -20,6 +21,8 @@ needed AS MATERIALIZED (
       FROM chosen
       JOIN dependencies ON dependencies.parent_id = chosen.id AND dependencies.outcome IS NULL
       JOIN tasks ON tasks.id = dependencies.task_id AND tasks.state = 'blocked'
+     UNION
+    SELECT chosen.id FROM chosen WHERE chosen.owes
 ),
 kept AS (
     UPDATE tasks

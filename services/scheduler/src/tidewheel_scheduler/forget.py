@@ -1,4 +1,4 @@
-"""Forgets executors that are gone for good, so that the list of executors shows the living."""
+"""Forgets executors and handlers that are gone for good, so that the lists of them show the living."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,15 +13,19 @@ EVERY = 60.0
 SILENCE = 3600.0
 """Seconds without a heartbeat after which an executor's row goes."""
 
+UNSERVED = 7 * 86_400.0
+"""Seconds after which a handler's row goes that no executor has had any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget:
-    """Deletes the rows of executors that have long been silent."""
+    """Deletes the rows of executors and handlers that have long been silent."""
 
     engine: AsyncEngine
 
     async def tick(self, now: datetime | None = None) -> float | None:
-        """Forget every such executor; there are few."""
+        """Forget every such row; there are few."""
         async with self.engine.begin() as connection:
             await queries.executors_forget(connection, now=now, silence=SILENCE)
+            await queries.handlers_forget(connection, now=now, silence=UNSERVED)
         return None

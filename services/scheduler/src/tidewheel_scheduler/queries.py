@@ -151,5 +151,10 @@ async def executors_forget(connection: AsyncConnection, *, now: datetime | None,
     await _run(connection, "executors_forget", {"now": now, "silence": silence})
 
 
+async def handlers_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
+    """Forget variants of handlers that no executor has had for `silence` seconds."""
+    await _run(connection, "handlers_forget", {"now": now, "silence": silence})
+
+
 async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
     return await connection.execute(STATEMENTS.clause(name), values)

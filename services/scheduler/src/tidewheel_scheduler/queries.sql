@@ -167,9 +167,13 @@ WITH clock AS MATERIALIZED (
         CAST(:expires_ats AS timestamptz[]))
         AS given (schedule_id, nominal_at, outcome, reason, task_id, run_at, expires_at)
 ), written AS (
-    INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason)
+    INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason, owes)
     SELECT entry.schedule_id, entry.nominal_at, schedules.tenant_id, entry.task_id, clock.now, entry.outcome,
-        entry.reason
+        entry.reason,
+        entry.outcome IN ('late', 'missed') AND EXISTS (
+            SELECT FROM notification_rules AS r
+            WHERE r.tenant_id = schedules.tenant_id AND r.disabled_at IS NULL AND r.events && '{late,missed}'
+        )
     FROM clock, entry JOIN schedules ON schedules.id = entry.schedule_id
     ON CONFLICT (schedule_id, nominal_at) DO NOTHING
     RETURNING schedule_id, nominal_at, task_id, fired_at
@@ -182,12 +186,16 @@ WITH clock AS MATERIALIZED (
     WHERE schedules.id = turn.schedule_id
 )
 INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
-    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until)
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until, owes)
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority,
     CASE WHEN entry.run_at > written.fired_at THEN 'waiting' ELSE 'ready' END, s.payload, s.max_attempts, s.timeout,
     s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, entry.expires_at,
     written.fired_at, CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
-    CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END
+    CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END,
+    EXISTS (
+        SELECT FROM notification_rules AS r
+        WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
+    )
 FROM written JOIN entry USING (schedule_id, nominal_at) JOIN schedules AS s ON s.id = written.schedule_id
 WHERE written.task_id IS NOT NULL
 RETURNING id;
@@ -328,6 +336,12 @@ DELETE FROM executors
 WHERE heartbeat_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
         - make_interval(secs => CAST(:silence AS double precision))
     AND NOT EXISTS (SELECT FROM tasks WHERE tasks.queued_at IS NOT NULL AND tasks.executor_id = executors.id);
+
+-- name: handlers_forget :exec
+-- Forget variants of handlers that no executor has had for long.
+DELETE FROM handlers
+WHERE seen_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+        - make_interval(secs => CAST(:silence AS double precision));
 
 -- name: parents_ended :many
 -- Hold tasks that have ended and whose dependants have not been told; submissions of more dependants wait meanwhile.

@@ -19,6 +19,7 @@ from tidewheel_client.tracing import current_traceparent
 from tidewheel_client.values import Payload
 from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import PRIORITIES
+from tidewheel_common.core.notification import note
 from tidewheel_common.core.submission import Candidate, read_candidate, untimely
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer, Subject
@@ -116,6 +117,10 @@ class Enqueuer:
     def _row(self, candidate: Candidate, task_id: UUID, tenant: UUID) -> Mapping[str, Any]:
         spec = candidate.spec
         sealed = self._sealer.seal(candidate.payload, tenant=tenant, subject=Subject.task(task_id), field="payload")
+        notify = None
+        if spec.notify:
+            kept = note(spec.notify)
+            notify = self._sealer.seal(kept, tenant=tenant, subject=Subject.task(task_id), field="notify")
         same = (
             "handler", "queue", "max_attempts", "timeout", "removal_delay", "delivery", "run_at", "expires_at",
             "concurrency_key", "concurrency_limit",
@@ -128,6 +133,7 @@ class Enqueuer:
             "payload": sealed,
             "backoff": None if spec.backoff is None else to_json(spec.backoff).decode(),
             "tags": list(spec.tags),
+            "notify": notify,
             "traceparent": current_traceparent(),
             "delay": candidate.delay,
             "now": None,

@@ -15,13 +15,19 @@ fresh AS MATERIALIZED (
 )
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
-    tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, concurrency_key, concurrency_limit
+    tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, concurrency_key, concurrency_limit,
+    notify, owes
 )
 SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:handler AS text), CAST(:queue AS text),
     CAST(:priority AS smallint), CASE WHEN due > now THEN 'waiting' ELSE 'ready' END, CAST(:payload AS bytea),
     CAST(:max_attempts AS integer), CAST(:timeout AS double precision), CAST(CAST(:backoff AS text) AS jsonb),
     CAST(:removal_delay AS double precision), CAST(:delivery AS text), CAST(:tags AS text[]),
     CAST(:traceparent AS text), due, CAST(:expires_at AS timestamptz), now, CASE WHEN due > now THEN due END,
-    CASE WHEN due <= now THEN now END, CAST(:concurrency_key AS text), CAST(:concurrency_limit AS integer)
+    CASE WHEN due <= now THEN now END, CAST(:concurrency_key AS text), CAST(:concurrency_limit AS integer),
+    CAST(:notify AS bytea),
+    CAST(:notify AS bytea) IS NOT NULL OR EXISTS (
+        SELECT FROM notification_rules AS r
+        WHERE r.tenant_id = CAST(:tenant_id AS uuid) AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
+    )
 FROM fresh
 RETURNING id;

@@ -236,6 +236,7 @@ def _refused(what: str) -> Callable[[Asked], Answer]:
 _ID = r"(?P<id>[^/:]+)"
 _TASK = f"/v1/tasks/{_ID}"
 _SCHEDULE = f"/v1/schedules/{_ID}"
+_RULE = "/v1/notification-rules/[^/:]+"
 _QUEUE = "/v1/queues/[^/:]+"
 
 ROUTES: Final[list[tuple[str, str, Callable[[Asked], Answer]]]] = [
@@ -265,6 +266,12 @@ ROUTES: Final[list[tuple[str, str, Callable[[Asked], Answer]]]] = [
     ("GET", f"{_SCHEDULE}/preview", _refused("previews")),
     ("POST", f"{_SCHEDULE}:backfill", _refused("backfills")),
     ("POST", f"{_SCHEDULE}:skip-next", _refused("skipped times")),
+    ("GET", "/v1/handlers", _refused("handlers")),
+    ("GET", "/v1/notification-rules", _refused("notifications")),
+    ("POST", "/v1/notification-rules", _refused("notifications")),
+    ("GET", _RULE, _refused("notifications")),
+    ("PUT", _RULE, _refused("notifications")),
+    ("DELETE", _RULE, _refused("notifications")),
     ("GET", "/v1/queues", _refused("queues")),
     ("POST", f"{_QUEUE}:(pause|resume)", _refused("queues")),
     ("PATCH", _QUEUE, _refused("queues")),

@@ -1,13 +1,12 @@
 """The kinds of fields that tasks and schedules share, each with its limits."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tidewheel_common.core.task import Priority
@@ -40,15 +39,6 @@ def _read_instant(value: object) -> datetime:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PydanticCustomError("instant_value", "There is no such time in the calendar") from None
-
-
-def _only(expected: object, *others: object) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value == expected or value in others:
-            return value
-        raise PydanticCustomError("not_available", "This version does not serve this field yet; leave it out")
-
-    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +112,6 @@ Payload = Annotated[dict[str, Any], Field(description="A JSON object of at most 
 PriorityWord = Literal["high", "medium", "low"]
 
 DeliveryWord = Literal["at_least_once", "at_most_once"]
-
-EmptyYet = Annotated[
-    list[Any],
-    BeforeValidator(_only([])),
-    WithJsonSchema({"type": "array", "maxItems": 0, "description": "Not served yet; must be empty."}),
-]
 
 
 class Backoff(Strict):

@@ -13,7 +13,6 @@ from tidewheel_common.core.fields import (
     Backoff,
     DeliveryWord,
     Duration,
-    EmptyYet,
     Handler,
     Instant,
     Parent,
@@ -26,6 +25,7 @@ from tidewheel_common.core.fields import (
     Timeout,
     UniqueKey,
 )
+from tidewheel_common.core.notification import Notifications
 from tidewheel_common.core.validation import encode_payload, validate
 
 MOST_TASKS: Final = 1000
@@ -55,7 +55,7 @@ FULL_TASK: Final[dict[str, Any]] = {
     "concurrency_limit": None,
     "unique_key": None,
     "tags": ["eu"],
-    "notify": [],
+    "notify": [{"on": ["dead"], "email": "ops@example.com"}],
 }
 
 _HORIZON = timedelta(seconds=TEN_YEARS)
@@ -97,7 +97,7 @@ class TaskSubmission(Strict):
     unique_key: UniqueKey | None = Field(
         None, description="While a task with this key is not final, submitting it again gives that task."
     )
-    notify: EmptyYet = Field(default_factory=list)
+    notify: Notifications = ()
 
 
 class BatchSubmission(Strict):

@@ -1,4 +1,4 @@
-"""Seal bytes for one field of one task or schedule of one tenant, and open them again.
+"""Seal bytes for one field of one task, schedule or rule of one tenant, and open them again.
 
 Envelope: version (1 byte) | binding (1) | length of the key id (1) | key id | nonce (12) | ciphertext and tag (16).
 
@@ -46,13 +46,14 @@ class Binding(IntEnum):
 
     TASK = 0
     SCHEDULE = 1
+    RULE = 2
 
 
 _BINDINGS = {binding.value: binding for binding in Binding}
 
 
 class Subject(NamedTuple):
-    """The one task or schedule that a sealed value belongs to."""
+    """The one task, schedule or rule that a sealed value belongs to."""
 
     binding: Binding
     id: UUID
@@ -66,6 +67,11 @@ class Subject(NamedTuple):
     def schedule(cls, schedule_id: UUID) -> Self:
         """Bind to a schedule, whose tasks carry the sealed payload unchanged."""
         return cls(Binding.SCHEDULE, schedule_id)
+
+    @classmethod
+    def rule(cls, rule_id: UUID) -> Self:
+        """Bind to a notification rule."""
+        return cls(Binding.RULE, rule_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,8 @@ class Sealer:
         Args:
             data: At most 2^31 - 1 bytes.
             tenant: Whose it is.
-            subject: The task or schedule that it belongs to.
-            field: `payload`, `result` or `error`.
+            subject: What it belongs to.
+            field: `payload`, `result`, `error`, `notify` or `target`.
         """
         key_id = self._keyring.primary
         binding, subject_id = subject
@@ -116,15 +122,24 @@ class Sealer:
         head = bytes((VERSION, binding, len(key_id)))
         return b"".join((head, key_id.encode(), nonce, cipher.encrypt(nonce, data, identity)))
 
-    def open(self, sealed: bytes, *, tenant: UUID, task_id: UUID | None, schedule_id: UUID | None, field: str) -> bytes:
-        """Decrypt what `seal` made for this tenant, field, and task or schedule, whichever it was bound to.
+    def open(
+        self,
+        sealed: bytes,
+        *,
+        tenant: UUID,
+        task_id: UUID | None,
+        schedule_id: UUID | None,
+        field: str,
+        rule_id: UUID | None = None,
+    ) -> bytes:
+        """Decrypt what `seal` made for this tenant, field, and task, schedule or rule, whichever it was bound to.
 
         Raises:
             Unsealable: It is cut short, of a version or under a key that is not known here, was changed, or belongs
                 to another tenant, task, schedule or field.
         """
         binding, key_id, nonce, ciphertext = _read(sealed, field)
-        subject_id = task_id if binding is Binding.TASK else schedule_id
+        subject_id = (task_id, schedule_id, rule_id)[binding]
         if subject_id is None:
             raise Unsealable(f"The sealed {field} is bound to a {binding.name.lower()}, and none was given to open it.")
         try:

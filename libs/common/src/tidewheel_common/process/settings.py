@@ -28,13 +28,14 @@ def _require_scheme(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _split(value: object) -> object:
+def split_list(value: object) -> object:
+    """Return a text `one,two` as a tuple, and all else as it is."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 """A setting that is written as `one,two,three`."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]

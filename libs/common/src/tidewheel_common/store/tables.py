@@ -85,6 +85,8 @@ tasks = _Table(
     _must("pending_parents", INTEGER, "0"),
     _maybe("on_parent_failure", Text),
     _maybe("concurrency_limit", INTEGER),
+    _maybe("notify", LargeBinary),
+    _must("owes", Boolean, "false"),
 )
 
 Index("tasks_tenant", tasks.c.tenant_id, tasks.c.id)
@@ -106,6 +108,7 @@ Index(
 )
 Index("tasks_failed", tasks.c.tenant_id, tasks.c.id, postgresql_where=tasks.c.reason.is_not(None))
 Index("tasks_schedule", tasks.c.schedule_id, tasks.c.id, postgresql_where=tasks.c.schedule_id.is_not(None))
+Index("tasks_owing", tasks.c.finished_at, postgresql_where=tasks.c.owes & tasks.c.remove_at.is_not(None))
 Index("tasks_awaited", tasks.c.finished_at, postgresql_where=tasks.c.awaited & tasks.c.remove_at.is_not(None))
 Index(
     "tasks_unique",
@@ -194,6 +197,18 @@ watch = _Table(
     _must("jumped_at", _INSTANT),
 )
 
+handlers = _Table(
+    "handlers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    _maybe("queue", Text),
+    _must("description", Text),
+    _must("arguments", Text),
+    _must("first_seen_at", _INSTANT),
+    _must("seen_at", _INSTANT),
+)
+
 schedules = _Table(
     "schedules",
     metadata,
@@ -261,7 +276,29 @@ fires = _Table(
     _must("outcome", Text, "'fired'"),
     _must("reason", Text, "''"),
     _must("fired_at", _INSTANT, "clock_timestamp()"),
+    _must("owes", Boolean, "false"),
 )
+
+Index("fires_owing", fires.c.fired_at, postgresql_where=fires.c.owes)
+
+notification_rules = _Table(
+    "notification_rules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("name", Text),
+    _must("events", ARRAY(Text)),
+    _maybe("handler", Text),
+    _maybe("queue", Text),
+    _maybe("tag", Text),
+    _must("target", LargeBinary),
+    _maybe("disabled_at", _INSTANT),
+    _maybe("disabled_reason", Text),
+    _must("created_at", _INSTANT),
+    _must("updated_at", _INSTANT),
+)
+
+Index("notification_rules_name", notification_rules.c.tenant_id, notification_rules.c.name, unique=True)
 
 idempotency_keys = _Table(
     "idempotency_keys",

@@ -53,6 +53,13 @@ class _Call:
         """Return what the key stands for, if it came with this very request."""
         return check(stored, self.parts.fingerprints.match(stored.fingerprint, self.method, self.path, self.body))
 
+    def untenable(self, candidate: Candidate, now: datetime, *, pointer: str = "") -> list[Fault]:
+        """Return what is wrong with a submission now, and may not be at another time."""
+        spec = candidate.spec
+        return untimely(candidate, now, pointer=pointer) or self.parts.signatures.faults(
+            spec.handler, spec.payload, pointer=pointer
+        )
+
     async def replay(self) -> Stored | None:
         """Return what the key stands for already."""
         stored = None if self.key is None else await self.parts.acceptor.find(self.tenant, self.key)
@@ -131,7 +138,7 @@ async def submit_task(request: Request) -> Response:
     candidate = read_candidate(call.document, nul=may_hold_nul(call.body))
     if isinstance(candidate, list):
         raise invalid(candidate)
-    faults = check_single(candidate) or untimely(candidate, call.parts.clock())
+    faults = check_single(candidate) or call.untenable(candidate, call.parts.clock())
     if candidate.linked and not faults:
         return await _submit_linked(call, candidate)
     if not faults:
@@ -140,7 +147,7 @@ async def submit_task(request: Request) -> Response:
             return _created(candidate, ids[0], outcome.at, replayed=False)
         stored: Stored | None = outcome
     else:
-        stored = await call.replay()  # it was in time when it first came
+        stored = await call.replay()  # it was in time, and fitted its handler, when it first came
     if stored is None:
         raise invalid(faults)
     return _created(candidate, stored.task_ids[0], stored.accepted_at, replayed=True)
@@ -197,7 +204,7 @@ async def submit_tasks(request: Request) -> Response:
     if isinstance(batch, list):
         raise invalid(batch)
     items = [read_candidate(each, pointer=f"/tasks/{i}", nul=nul) for i, each in enumerate(batch.tasks)]
-    judged = check_batch(_judge(items, call.parts.clock()))
+    judged = check_batch(_judge(call, items, call.parts.clock()))
     if any(isinstance(item, Candidate) and item.linked for item in items):
         return await _submit_linked_batch(call, items, judged)
     candidates = [None if isinstance(item, list) else item for item in judged]
@@ -210,19 +217,19 @@ async def submit_tasks(request: Request) -> Response:
         stored = await call.replay()
     if stored is None:
         return _results(judged, (None,) * len(judged), replayed=False)
-    return _results(_judge(items, stored.accepted_at), stored.task_ids, replayed=True)
+    return _results(_judge(call, items, stored.accepted_at), stored.task_ids, replayed=True)
 
 
 async def _submit_linked_batch(call: _Call, items: list[Item], judged: list[Item]) -> Response:
     placed, stored = await call.accept_linked(judged)
     if stored is not None:
-        return _results(check_batch(_judge(items, stored.accepted_at)), stored.task_ids, replayed=True)
+        return _results(check_batch(_judge(call, items, stored.accepted_at)), stored.task_ids, replayed=True)
     return _results(placed.items, placed.ids, existing=placed.existing, replayed=False)
 
 
-def _judge(items: list[Item], now: datetime) -> list[Item]:
+def _judge(call: _Call, items: list[Item], now: datetime) -> list[Item]:
     return [
-        item if isinstance(item, list) else untimely(item, now, pointer=f"/tasks/{place}") or item
+        item if isinstance(item, list) else call.untenable(item, now, pointer=f"/tasks/{place}") or item
         for place, item in enumerate(items)
     ]
 
@@ -241,8 +248,7 @@ def _results(
 
 
 def _refusal(item: Item, place: int) -> dict[str, Any]:
-    # Only a replay can meet an item that was refused for its times or its parents, and looks right by now.
-    late = Fault(
-        code="untimely", pointer=f"/tasks/{place}", detail="Its times or its parents did not fit when it was submitted."
-    )
+    # Only a replay can meet an item that was refused for what changes with time, and looks right by now.
+    detail = "Its times, its parents or its payload did not fit when it was submitted."
+    late = Fault(code="untimely", pointer=f"/tasks/{place}", detail=detail)
     return invalid(item if isinstance(item, list) else [late]).as_json()

@@ -90,6 +90,8 @@ async def create_schedule(request: Request) -> Response:
     if isinstance(spec, list) or isinstance(payload, list):
         raise invalid(payload if isinstance(payload, list) else [])
 
+    untenable = parts.signatures.faults(spec.handler, spec.payload)
+
     def make(schedule_id: UUID, now: datetime) -> ScheduleRecord:
         sealed = _seal(parts, tenant, schedule_id, payload)
         return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
@@ -102,6 +104,8 @@ async def create_schedule(request: Request) -> Response:
         stored = None
         if key is not None:
             stored = await keep_key(connection, request, body, key, made=record.id, now=now)
+        if stored is None and untenable:
+            raise invalid(untenable)
         if stored is None and not await schedule_queries.schedule_insert(connection, record):
             raise _name_taken()
     if stored is not None:
@@ -194,9 +198,14 @@ async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
     if isinstance(payload, list):
         raise invalid(payload)
     sealed = None if payload is None else _seal(parts, tenant, schedule_id, payload)
-    return await change_schedule(
-        request, schedule_id, lambda record, now: changed_record(record, changes, sealed=sealed, now=now)
-    )
+
+    def change(record: ScheduleRecord, now: datetime) -> ScheduleRecord | list[Fault]:
+        changed = changed_record(record, changes, sealed=sealed, now=now)
+        if "payload" not in changes or isinstance(changed, list):
+            return changed
+        return parts.signatures.faults(changed.handler, changes["payload"]) or changed
+
+    return await change_schedule(request, schedule_id, change)
 
 
 @router.post(
