@@ -24,7 +24,7 @@ from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
 from tidewheel_executor.handlers import Handler, Handlers
 from tidewheel_executor.judge import Ended, Item, Judge
 from tidewheel_executor.limits import SoftLimit
-from tidewheel_executor.payload import open_parents, open_payload
+from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
 
 T = TypeVar("T")
@@ -123,6 +123,10 @@ class Batch:
         parents = open_parents(task, self._kit.sealer)
         if isinstance(parents, Refused):
             return parents
+        if task.order:
+            kwargs = put_parents(task, kwargs, parents)
+            if isinstance(kwargs, Refused):
+                return kwargs
         attempt = Attempt(ceiling=task.max_attempts - 1, own=handler.wishes.limit)
         request = make_request(task, kwargs, attempt, hostname=self._kit.hostname, parents=parents)
         return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)

@@ -88,6 +88,8 @@ class Judge:
     def raised(self, item: Item, error: BaseException, seconds: float) -> Ended:
         """Judge a task whose handler raised."""
         outcome = explain(error, item.claimed)
+        if isinstance(outcome, Failed) and not _may_come_again(item, error):
+            outcome = Refused(outcome.error, outcome.error_type)
         ended = self._decide(item.claimed, outcome, item.attempt.most_retries + 1, seconds)
         task, request, hooks = item.handler.task, item.request, item.handler.hooks
         if isinstance(error, Ignore | Reject):
@@ -110,3 +112,10 @@ class Judge:
         jitter = self._jitter() if isinstance(outcome, Failed | Lost) else 0.0
         transition = decide(standing, outcome, jitter=jitter)
         return Ended(claimed=claimed, standing=standing, outcome=outcome, transition=transition, seconds=seconds)
+
+
+def _may_come_again(item: Item, error: BaseException) -> bool:
+    """Tell whether a failure may be followed by another attempt; one that exhausts the attempts is left to them."""
+    if isinstance(error, Retry) or not item.handler.wishes.as_in_celery:
+        return True
+    return item.claimed.failures >= item.attempt.most_retries

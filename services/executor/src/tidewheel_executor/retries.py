@@ -22,6 +22,8 @@ class Wishes:
     """`max_retries`, where it is declared."""
     delay: bool
     """Whether `default_retry_delay` is declared."""
+    as_in_celery: bool = False
+    """Whether only what asks for a retry is tried again, as the client's Celery drop-in has it."""
 
 
 class _Unpublished:
@@ -101,6 +103,7 @@ def take_over(task: "Task[Any, Any]") -> Wishes:
     wishes = Wishes(
         limit=task.max_retries if _is_declared(task, "max_retries") else None,
         delay=_is_declared(task, "default_retry_delay"),
+        as_in_celery=getattr(task, "as_in_celery", False),
     )
     namespace: dict[str, Any] = {"max_retries": _max_retries(task), "override_max_retries": _override()}
     namespace |= {"wishes": wishes, "__module__": kind.__module__, "__qualname__": kind.__qualname__}

@@ -116,6 +116,7 @@ async def dependencies_insert(connection: AsyncConnection, dependencies: Sequenc
         "tasks": [each.task_id for each in dependencies],
         "parents": [each.parent_id for each in dependencies],
         "outcomes": [each.outcome for each in dependencies],
+        "places": [each.place for each in dependencies],
     }
     await connection.execute(_STATEMENTS.clause("dependencies_insert"), parameters)
 

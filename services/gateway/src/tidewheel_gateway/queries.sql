@@ -95,9 +95,11 @@ WHERE id = ANY (CAST(:ids AS uuid[])) AND NOT awaited
     AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running', 'dead', 'cancelled', 'expired');
 
 -- name: dependencies_insert :exec
--- Keep who depends on whom.
-INSERT INTO dependencies (task_id, parent_id, outcome)
-SELECT * FROM unnest(CAST(:tasks AS uuid[]), CAST(:parents AS uuid[]), CAST(:outcomes AS text[]));
+-- Keep who depends on whom, in the order in which parents were named.
+INSERT INTO dependencies (task_id, parent_id, outcome, place)
+SELECT * FROM unnest(
+    CAST(:tasks AS uuid[]), CAST(:parents AS uuid[]), CAST(:outcomes AS text[]), CAST(:places AS integer[])
+);
 
 -- name: idempotency_find :one
 -- Read what an idempotency key stands for.

@@ -83,10 +83,11 @@ class UniqueTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One parent of one task; `outcome` is the parent's final state where it counts already."""
+    """One parent of one task, the n-th that it named; `outcome` is its final state where it counts already."""
 
     task_id: UUID
     parent_id: UUID
+    place: int
     outcome: State | None = None
 
 

@@ -136,6 +136,7 @@ dependencies = _Table(
     Column("task_id", Uuid, primary_key=True),
     Column("parent_id", Uuid, primary_key=True),
     _maybe("outcome", Text),
+    _must("place", INTEGER, "0"),
 )
 
 Index("dependencies_open", dependencies.c.parent_id, postgresql_where=dependencies.c.outcome.is_(None))
