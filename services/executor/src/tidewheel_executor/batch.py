@@ -26,6 +26,7 @@ from tidewheel_executor.judge import Ended, Item, Judge
 from tidewheel_executor.limits import SoftLimit
 from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
+from tidewheel_executor.scribe import Scribe
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Kit:
     figures: Figures
     tell: Tell
     limit: SoftLimit
+    scribe: Scribe
     hostname: str | None = None
 
 
@@ -63,7 +65,7 @@ class Batch:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell)
+        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle)
         self._durations: defaultdict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
 
     def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
@@ -127,7 +129,9 @@ class Batch:
             kwargs = put_parents(task, kwargs, parents)
             if isinstance(kwargs, Refused):
                 return kwargs
-        attempt = Attempt(ceiling=task.max_attempts - 1, own=handler.wishes.limit)
+        attempt = Attempt(
+            ceiling=task.max_attempts - 1, own=handler.wishes.limit, claimed=task, scribe=self._kit.scribe
+        )
         request = make_request(task, kwargs, attempt, hostname=self._kit.hostname, parents=parents)
         return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)
 

@@ -1,4 +1,7 @@
-"""`self.retry()` for handlers: as Celery has it, but nothing is published. The next attempt waits in PostgreSQL."""
+"""`self.retry()` for handlers: as Celery has it, but nothing is published. The next attempt waits in PostgreSQL.
+
+So does `self.update_state()`: what it says is kept with the attempt.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +15,10 @@ from celery.utils.objects import mro_lookup
 from celery.utils.time import get_exponential_backoff_interval
 
 from tidewheel_executor.attempt import KEY, Attempt
+from tidewheel_executor.scribe import meta_text
+
+PROGRESS = "PROGRESS"
+"""The state of a progress that names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +94,16 @@ class Retries(Task[Any, Any]):
                 requeue=False,
             )
         return _Unpublished(now.args, now.kwargs)
+
+    def update_state(  # noqa: D102 -- Celery documents it
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
+    ) -> None:
+        attempt = attempt_of(self)
+        said = None if attempt is None else attempt.speak()
+        if attempt is None or attempt.scribe is None or said is None or task_id not in {None, self.request.id}:
+            super().update_state(task_id=task_id, state=state, meta=meta, **kwargs)
+        else:
+            attempt.scribe.progressed(said, str(state or PROGRESS), meta_text(meta))
 
 
 def attempt_of(task: "Task[Any, Any]") -> Attempt | None:

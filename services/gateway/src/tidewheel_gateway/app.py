@@ -38,7 +38,7 @@ from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
-from tidewheel_gateway.routes import actions, executors, fires, intake, operations, preview, queues, schedules, tasks
+from tidewheel_gateway.routes import actions, executors, fires, intake, logs, operations, preview, queues, schedules, tasks
 from tidewheel_gateway.settings import GatewaySettings
 from tidewheel_gateway.wakeups import Wakeups
 
@@ -98,7 +98,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         },
     )
     app.state.parts = parts
-    for module in (intake, tasks, actions, schedules, fires, preview, queues, executors, operations):
+    for module in (intake, tasks, logs, actions, schedules, fires, preview, queues, executors, operations):
         # The busiest routes come first, and directly: a router that is included is asked twice for each call.
         app.router.routes.extend(module.router.routes)
     _document(app)

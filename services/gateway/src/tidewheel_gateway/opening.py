@@ -1,7 +1,10 @@
 """Opens what tasks and schedules carry; what does not open is told, and spoils nothing else."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from tidewheel_common.crypto.sealed import Sealer, Unsealable
 from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
@@ -24,6 +27,15 @@ def open_error(sealer: Sealer, record: AttemptRecord, *, tenant: UUID, task_id: 
     opened = _open(sealer, {"error": record.error}, tenant=tenant, task_id=task_id, schedule_id=None)
     text = opened.texts["error"]
     return opened.unreadable.get("error") if text is None else text.decode(errors="replace")
+
+
+def open_said(sealer: Sealer, sealed: bytes | None, *, tenant: UUID, task_id: UUID, field: str) -> Any:
+    """Open JSON that an attempt has said; when it does not open, `{"unreadable": why}` stands in its place."""
+    opened = _open(sealer, {field: sealed}, tenant=tenant, task_id=task_id, schedule_id=None)
+    text = opened.texts[field]
+    return (
+        {"unreadable": opened.unreadable[field]} if text is None and opened.unreadable else from_json(text or b"null")
+    )
 
 
 def _open(

@@ -23,6 +23,7 @@ from tidewheel_gateway.records import (
     KeyRecord,
     KeyTaken,
     KeyUse,
+    LogRecord,
     Serving,
     Stored,
     Submission,
@@ -156,9 +157,18 @@ async def task_state(connection: AsyncConnection, tenant_id: UUID, task_id: UUID
 
 
 async def task_attempts(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> list[AttemptRecord]:
-    """Read the attempt log of a task, the first attempt first."""
+    """Read the attempts of a task, the first one first and the one that runs last."""
     rows = await _many(connection, "task_attempts", {"tenant_id": tenant_id, "id": task_id})
     return [AttemptRecord(**row) for row in rows]
+
+
+async def task_logs(
+    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, after: tuple[int, int], most: int
+) -> list[LogRecord]:
+    """Read pieces of what a task's attempts have logged, beyond an attempt and its part."""
+    attempt, part = after
+    parameters = {"tenant_id": tenant_id, "id": task_id, "attempt": attempt, "part": part, "most": most}
+    return [LogRecord(**row) for row in await _many(connection, "task_logs", parameters)]
 
 
 async def task_cancel(

@@ -138,11 +138,30 @@ WHERE id = :id AND tenant_id = :tenant_id;
 SELECT state FROM tasks WHERE id = :id AND tenant_id = :tenant_id;
 
 -- name: task_attempts :many
--- Read the attempt log of a task, the first attempt first.
-SELECT attempt, executor_id, state, started_at, finished_at, error, error_type
-FROM attempts
+-- Read the attempts of a task, the first one first and the one that runs last, each with how far it said to be.
+WITH made AS (
+    SELECT task_id, attempt, executor_id, state, started_at, finished_at, error, error_type
+    FROM attempts
+    WHERE task_id = :id AND tenant_id = :tenant_id
+    UNION ALL
+    SELECT id, attempt, executor_id, state, started_at, NULL, NULL, NULL
+    FROM tasks
+    WHERE id = :id AND tenant_id = :tenant_id AND state = 'running'
+)
+SELECT made.attempt, made.executor_id, made.state, made.started_at, made.finished_at, made.error, made.error_type,
+    progress.state AS progress_state, progress.meta AS progress_meta, progress.updated_at AS progress_at
+FROM made
+LEFT JOIN attempt_progress AS progress ON progress.task_id = made.task_id AND progress.attempt = made.attempt
+ORDER BY made.attempt;
+
+-- name: task_logs :many
+-- Read pieces of what a task's attempts have logged, in the order in which it was said, beyond a place.
+SELECT attempt, part, lines
+FROM attempt_logs
 WHERE task_id = :id AND tenant_id = :tenant_id
-ORDER BY attempt;
+    AND (attempt, part) > (CAST(:attempt AS integer), CAST(:part AS integer))
+ORDER BY attempt, part
+LIMIT :most;
 
 -- name: task_cancel :one
 -- transition: blocked -> cancelled, waiting -> cancelled, ready -> cancelled, queued -> cancelled

@@ -2,7 +2,8 @@
 
 -- name: tasks_remove :one
 -- transition: complete -> (deleted), dead -> (deleted), cancelled -> (deleted), expired -> (deleted)
--- Delete final tasks whose removal delay has passed, with their attempts and the parents that they had; count them.
+-- Delete final tasks whose removal delay has passed, with their attempts, what those have said, and the parents that they
+-- had; count them.
 -- A task that others are still blocked by is kept for another while: a person may yet redrive it.
 WITH clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
@@ -38,6 +39,16 @@ forgotten AS (
     DELETE FROM attempts
      USING gone
      WHERE attempts.task_id = gone.id
+),
+unsaid AS (
+    DELETE FROM attempt_logs
+     USING gone
+     WHERE attempt_logs.task_id = gone.id
+),
+unmeasured AS (
+    DELETE FROM attempt_progress
+     USING gone
+     WHERE attempt_progress.task_id = gone.id
 ),
 unlinked AS (
     DELETE FROM dependencies

@@ -36,7 +36,11 @@ class DurableBackend(BaseBackend):
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:  # noqa: ARG002 -- Celery passes it
         """Return a task's state and result, as Celery's backends have it."""
-        return self._meta(wire_of(self.app).get(task_id))
+        task = wire_of(self.app).get(task_id)
+        meta = self._meta(task)
+        if task["state"] == "running" and (progress := wire_of(self.app).progress(task_id)) is not None:
+            meta.update(status=progress["state"], result=progress["meta"])
+        return meta
 
     def wait_for(
         self,

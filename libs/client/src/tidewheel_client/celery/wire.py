@@ -56,6 +56,16 @@ class Wire:
         params = {"wait": wait} if wait > 0 else {}
         return self._call("GET", f"/v1/tasks/{task_id}", params=params, timeout=10.0 + wait)
 
+    def progress(self, task_id: str) -> dict[str, Any] | None:
+        """Return how far the attempt that runs says that it is.
+
+        Raises:
+            ClientError: there is none, or no answer.
+        """
+        attempts = self._call("GET", f"/v1/tasks/{task_id}/attempts")["data"]
+        running = (each["progress"] for each in attempts if each["state"] == "running")
+        return next(running, None)
+
     def cancel(self, ids: Sequence[str]) -> None:
         """Cancel tasks; those that have ended are left alone.
 

@@ -141,6 +141,28 @@ dependencies = _Table(
 
 Index("dependencies_open", dependencies.c.parent_id, postgresql_where=dependencies.c.outcome.is_(None))
 
+attempt_logs = _Table(
+    "attempt_logs",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True, autoincrement=False),
+    Column("part", INTEGER, primary_key=True, autoincrement=False),
+    _must("tenant_id", Uuid),
+    _must("lines", LargeBinary),
+    _must("written_at", _INSTANT),
+)
+
+attempt_progress = _Table(
+    "attempt_progress",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True, autoincrement=False),
+    _must("tenant_id", Uuid),
+    _must("state", Text),
+    _must("meta", LargeBinary),
+    _must("updated_at", _INSTANT),
+)
+
 queues = _Table(
     "queues",
     metadata,

@@ -1,4 +1,6 @@
-"""The order in which a task named its parents."""
+"""The order in which a task named its parents, and what attempts say while they run."""
+
+from importlib.resources import files
 
 from alembic import op
 
@@ -7,9 +9,13 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    # Parents that were named before have no order but that of their ids, which break ties.
-    op.execute("ALTER TABLE dependencies ADD COLUMN place integer NOT NULL DEFAULT 0")
+    script = files("tidewheel_common.store.migrations") / "versions" / "0010_attempts.sql"
+    for statement in script.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("attempt_progress")
+    op.drop_table("attempt_logs")
     op.drop_column("dependencies", "place")
