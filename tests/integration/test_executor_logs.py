@@ -49,7 +49,7 @@ def test_a_handlers_records_are_there_when_its_task_has_ended(world: World) -> N
     def logs() -> None:
         LOG.warning("%s of %s", 1, "two", extra={"secret": "x"})
         try:
-            {}["lost"]
+            dict[str, int]()["lost"]
         except KeyError:
             LOG.exception("failed")
 

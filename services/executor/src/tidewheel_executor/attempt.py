@@ -1,6 +1,6 @@
 """What a handler sees of the attempt that it is: `self.request` and `celery.current_task`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +35,13 @@ class Attempt:
     """What the handler has logged, and how far it says that it is; made when it first says something."""
     scribe: Scribe | None = None
     """Writes that down."""
+    aborted: Callable[["Attempt"], bool] | None = None
+    """Tells whether the task is to be stopped."""
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the task is to be stopped."""
+        return self.aborted is not None and self.aborted(self)
 
     def speak(self) -> Said | None:
         """Return where to keep what the handler says."""

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -15,6 +16,7 @@ from tidewheel_common.process.service import new_event_loop
 from tidewheel_common.process.tracing import start_tracing
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import open_redis
+from tidewheel_executor.aborts import Aborts
 from tidewheel_executor.attempt import said_by
 from tidewheel_executor.batch import Batch, Durations, Kit
 from tidewheel_executor.capture import Capture
@@ -43,6 +45,8 @@ class Birth:
     otlp_endpoint: str | None = None
     hostname: str | None = None
     """Celery's node name."""
+    orders: Path | None = None
+    """Where the main process says which running tasks are to be stopped."""
     jitter: Callable[[], float] = random.random
 
 
@@ -68,6 +72,7 @@ class Child:
         )
         self._capture = Capture(self._scribe.note, said_by)
         logging.getLogger().addHandler(self._capture)
+        limit = SoftLimit()
         self._kit = Kit(
             enter=self._loop.run_until_complete,
             engine=self._engine,
@@ -77,8 +82,9 @@ class Child:
             judge=Judge(jitter=birth.jitter),
             figures=Figures(self.registry),
             tell=Wakes(self._redis).tell,
-            limit=SoftLimit(),
+            limit=limit,
             scribe=self._scribe,
+            aborts=Aborts(birth.orders, limit, self._loop),
             hostname=birth.hostname,
         )
 

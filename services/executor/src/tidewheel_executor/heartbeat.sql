@@ -9,3 +9,12 @@ SET queues = excluded.queues, handlers = excluded.handlers, heartbeat_at = exclu
 -- name: executors_leave :exec
 -- Sign off: this executor has finished what it held.
 DELETE FROM executors WHERE id = :id;
+
+-- name: tasks_cancelling :many
+-- Read what this executor runs although somebody has asked for its cancellation, and how many seconds ago that was.
+SELECT id, attempt,
+    CAST(extract(epoch FROM coalesce(CAST(:now AS timestamptz), clock_timestamp()) - cancel_requested_at)
+        AS double precision) AS seconds
+FROM tasks
+WHERE cancel_requested_at IS NOT NULL AND remove_at IS NULL AND state = 'running'
+    AND executor_id = CAST(:executor_id AS uuid);

@@ -95,6 +95,11 @@ class Retries(Task[Any, Any]):
             )
         return _Unpublished(now.args, now.kwargs)
 
+    def is_aborted(self, **_: Any) -> bool:
+        """Tell whether somebody has asked for the cancellation of this task, as `AbortableTask` does in Celery."""
+        attempt = attempt_of(self)
+        return attempt is not None and attempt.is_aborted
+
     def update_state(  # noqa: D102 -- Celery documents it
         self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
     ) -> None:

@@ -130,6 +130,12 @@ Index(
     postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.queued_at.is_not(None),
 )
 
+Index(
+    "tasks_cancelling",
+    tasks.c.cancel_requested_at,
+    postgresql_where=tasks.c.cancel_requested_at.is_not(None) & tasks.c.remove_at.is_(None),
+)
+
 dependencies = _Table(
     "dependencies",
     metadata,

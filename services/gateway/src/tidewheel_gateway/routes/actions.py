@@ -58,7 +58,11 @@ async def _existing(parts: Parts, tenant: Tenant, task_id: UUID) -> TaskRecord:
     },
 )
 async def cancel_task(request: Request, task_id: UUID) -> Response:
-    """Cancel a task. One that runs is asked to stop; what becomes of it then is up to its handler."""
+    """Cancel a task.
+
+    One that runs is asked to stop: a coroutine is cancelled, a `def` handler interrupted. If it goes on all the same,
+    its process is killed after a while (`TIDEWHEEL_CANCEL_GRACE` of the executor). What succeeds before stays so.
+    """
     parts, tenant = parts_of(request), tenant_of(request)
     async with parts.engine.connect() as connection:
         state = await queries.task_cancel(connection, tenant, task_id)
