@@ -30,6 +30,7 @@ from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
+from tidewheel_gateway.bulk import EVERY, Bulk
 from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.edge import Edge, answer_refusal
 from tidewheel_gateway.finals import Finals
@@ -38,7 +39,7 @@ from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
-from tidewheel_gateway.routes import actions, executors, fires, intake, logs, operations, preview, queues, schedules, tasks
+from tidewheel_gateway.routes import actions, bulk, executors, fires, intake, logs, operations, preview, queues, schedules, tasks
 from tidewheel_gateway.settings import GatewaySettings
 from tidewheel_gateway.wakeups import Wakeups
 
@@ -98,7 +99,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         },
     )
     app.state.parts = parts
-    for module in (intake, tasks, logs, actions, schedules, fires, preview, queues, executors, operations):
+    for module in (intake, tasks, bulk, logs, actions, schedules, fires, preview, queues, executors, operations):
         # The busiest routes come first, and directly: a router that is included is asked twice for each call.
         app.router.routes.extend(module.router.routes)
     _document(app)
@@ -127,9 +128,11 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, met
         async with engine.connect() as connection:
             return await queries.api_key_find(connection, key_id)
 
+    transactions = engine.execution_options(isolation_level="READ COMMITTED")
     return Parts(
         engine=engine,
-        transactions=engine.execution_options(isolation_level="READ COMMITTED"),
+        transactions=transactions,
+        bulk=Bulk(transactions, wakeups),
         sealer=sealer,
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),
         fingerprints=Fingerprints(keyring),
@@ -178,6 +181,7 @@ class _Lifespan:
         await run_loops(
             [
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
+                Loop(name="bulk", tick=self._parts.bulk.tick, every=EVERY, wake=self._parts.bulk.wake),
                 Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,

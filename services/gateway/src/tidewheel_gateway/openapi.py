@@ -9,7 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from tidewheel_common.core.submission import BatchSubmission, TaskSubmission
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
-from tidewheel_gateway.routes.actions import TaskPatch
+from tidewheel_gateway.routes.actions import TaskPatch, TaskRedrive
+from tidewheel_gateway.routes.bulk import OperationSubmission
 from tidewheel_gateway.routes.fires import BackfillRange
 from tidewheel_gateway.routes.preview import RulePreview
 from tidewheel_gateway.routes.queues import QueueLimits, QueuePause
@@ -27,6 +28,7 @@ the request then does nothing twice. `X-Request-Id` comes back as it was sent; `
 
 _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
+    {"name": "bulk", "description": "One action on many tasks, and the dead letters."},
     {"name": "schedules", "description": "Tasks that come again and again."},
     {"name": "queues", "description": "What waits in them, and what keeps it back."},
     {"name": "operations", "description": "For those who run the gateway; without a key."},
@@ -36,6 +38,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     TaskSubmission,
     BatchSubmission,
     TaskPatch,
+    TaskRedrive,
+    OperationSubmission,
     ScheduleSubmission,
     SchedulePatch,
     BackfillRange,

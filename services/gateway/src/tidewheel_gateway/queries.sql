@@ -163,11 +163,13 @@ WHERE task_id = :id AND tenant_id = :tenant_id
 ORDER BY attempt, part
 LIMIT :most;
 
--- name: task_cancel :one
+-- name: tasks_cancel :many
 -- transition: blocked -> cancelled, waiting -> cancelled, ready -> cancelled, queued -> cancelled
--- Cancel a task that does not run; ask the executor to cancel one that does.
+-- Cancel tasks that do not run; ask the executors to cancel those that do.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
 )
 UPDATE tasks SET
     state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
@@ -178,18 +180,22 @@ UPDATE tasks SET
     wait_until = NULL,
     ready_at = NULL,
     queued_at = CASE WHEN state = 'running' THEN queued_at END
-FROM clock
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
-RETURNING state;
+FROM clock, held
+WHERE tasks.id = held.id AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
+RETURNING tasks.id, tasks.state;
 
--- name: task_redrive :one
+-- name: tasks_redrive :many
 -- transition: dead -> ready, cancelled -> ready, expired -> ready
--- Give a task that ended badly a fresh start; its attempts go on counting, as they fence.
+-- Give tasks that ended badly a fresh start, with another payload where there is one; their attempts go on counting, as they
+-- fence.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
 )
 UPDATE tasks SET
     state = 'ready',
+    payload = coalesce(CAST(:payload AS bytea), payload),
     ready_at = clock.now,
     run_at = least(run_at, clock.now),
     expires_at = CASE WHEN expires_at > clock.now THEN expires_at END,
@@ -205,9 +211,9 @@ UPDATE tasks SET
     executor_id = NULL,
     -- Dependants that stayed blocked by its failure are to hear of what comes now.
     awaited = awaited OR EXISTS (SELECT FROM dependencies WHERE parent_id = tasks.id AND outcome IS NULL)
-FROM clock
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('dead', 'cancelled', 'expired')
-RETURNING state;
+FROM clock, held
+WHERE tasks.id = held.id AND state IN ('dead', 'cancelled', 'expired')
+RETURNING tasks.id, tasks.state;
 
 -- name: task_edit :one
 -- transition: waiting -> ready, ready -> waiting
@@ -240,11 +246,25 @@ FROM clock
 WHERE id = :id AND tenant_id = :tenant_id AND state IN ('waiting', 'ready')
 RETURNING state;
 
--- name: task_discard :one
--- Let the reaper have a final task now.
+-- name: tasks_discard :many
+-- Let the reaper have final tasks now.
+WITH held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
+)
 UPDATE tasks SET remove_at = coalesce(CAST(:now AS timestamptz), clock_timestamp())
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'cancelled', 'expired')
-RETURNING state;
+FROM held
+WHERE tasks.id = held.id AND state IN ('complete', 'dead', 'cancelled', 'expired')
+RETURNING tasks.id, tasks.state;
+
+-- name: tasks_reprioritise :many
+-- Give tasks that are not in Redis yet another priority.
+WITH held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
+)
+UPDATE tasks SET priority = CAST(:priority AS smallint)
+FROM held
+WHERE tasks.id = held.id AND state IN ('blocked', 'waiting', 'ready')
+RETURNING tasks.id, tasks.state;
 
 -- name: queue_set :one
 -- Pause, resume or limit a queue; what is not to be set stays as it is.

@@ -100,6 +100,20 @@ gone AS (
 )
 SELECT count(*) AS keys_seen FROM expired;
 
+-- name: operations_remove :one
+-- Delete bulk operations that have been over for longer than an age, and count them.
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM operations
+     WHERE finished_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+                         - make_interval(secs => CAST(:age AS double precision))
+     LIMIT CAST(:most AS integer)
+       FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM operations USING chosen WHERE operations.id = chosen.id RETURNING operations.id
+)
+SELECT count(*) AS operations FROM gone;
+
 -- name: fires_remove :one
 -- Delete the entries of the schedules' ledgers that are older than an age, and count them.
 -- A loose index scan: it goes from schedule to schedule, and reads only what is old.

@@ -4,7 +4,7 @@ The migrations make the schema; this file describes it, for queries that truly v
 `alembic check`, which holds the two against each other.
 """
 
-from sqlalchemy import Boolean, Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
 from sqlalchemy import Table as _Table
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB, SMALLINT, TIMESTAMP
 
@@ -167,6 +167,30 @@ attempt_progress = _Table(
     _must("state", Text),
     _must("meta", LargeBinary),
     _must("updated_at", _INSTANT),
+)
+
+operations = _Table(
+    "operations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("action", Text),
+    _must("filter", JSONB),
+    _maybe("priority", SMALLINT),
+    _must("dry_run", Boolean),
+    _must("counted", BigInteger),
+    _must("done", BigInteger, "0"),
+    _must("failed", BigInteger, "0"),
+    _maybe("reached", Uuid),
+    _must("created_at", _INSTANT),
+    _maybe("finished_at", _INSTANT),
+)
+
+Index(
+    "operations_open",
+    operations.c.created_at,
+    operations.c.id,
+    postgresql_where=operations.c.finished_at.is_(None),
 )
 
 queues = _Table(

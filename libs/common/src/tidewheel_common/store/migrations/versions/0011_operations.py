@@ -1,4 +1,6 @@
-"""Running tasks whose cancellation was asked for are found by an index."""
+"""Bulk operations; and running tasks whose cancellation was asked for are found by an index."""
+
+from importlib.resources import files
 
 from alembic import op
 
@@ -7,12 +9,12 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    # A claim changes none of its columns and stays a heap-only-tuple update.
-    op.execute(
-        "CREATE INDEX tasks_cancelling ON tasks (cancel_requested_at) "
-        "WHERE cancel_requested_at IS NOT NULL AND remove_at IS NULL"
-    )
+    script = files("tidewheel_common.store.migrations") / "versions" / "0011_operations.sql"
+    for statement in script.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("operations")
     op.execute("DROP INDEX tasks_cancelling")
