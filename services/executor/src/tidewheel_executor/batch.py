@@ -120,7 +120,7 @@ class Batch:
 
     def _prepare(self, task: Claimed, handler: Handler) -> Item | Refused | Interrupted | Cancelled:
         aborts = self._kit.aborts
-        if task.task_id in aborts.ordered:
+        if aborts.ordered and task.task_id in aborts.ordered:
             return Cancelled()
         if time.monotonic() >= task.lease_ends:
             return Interrupted()  # its neighbours took too long: by now it may be another executor's
