@@ -28,7 +28,7 @@ class Order:
         self._directory = directory
 
     def cancel(self, *tasks: Queued) -> None:
-        arguments = (self._directory, os.getpid(), [task.id for task in tasks])
+        arguments = (self._directory, os.getpid(), [(task.id, task.attempt + 1) for task in tasks])
         threading.Thread(target=give_order, args=arguments).start()
 
 
@@ -114,3 +114,19 @@ def test_what_has_not_begun_does_not_begin(world: World, order: Order) -> None:
     first, later = world.queue("t.first"), world.queue("demo.echo")
     world.run(first, later)
     assert [_end(world, task) for task in (first, later)] == [CANCELLED, CANCELLED]
+
+
+def test_a_redriven_task_is_not_stopped_by_the_order_for_its_attempt_before(world: World, order: Order) -> None:
+    @world.handler(name="t.again", bind=True)
+    def body(self: Any) -> str:
+        if self.request.attempt == 1:
+            order.cancel(task)
+            NEVER.wait(60)
+        return "done"
+
+    task = world.queue("t.again")
+    world.run(task)
+    assert _end(world, task) == CANCELLED
+    world.fetch("UPDATE tasks SET state = 'queued', queued_at = now(), remove_at = NULL WHERE id = $1", task.id)
+    world.run(Queued(id=task.id, tenant_id=task.tenant_id, handler=task.handler, attempt=1))
+    assert (world.row(task)["state"], world.result(task)) == ("complete", "done")

@@ -21,6 +21,9 @@ from tidewheel_executor.limits import SoftLimit
 
 SIGNAL = signal.SIGUSR2
 
+Key = tuple[UUID, int]
+"""A task and one of its attempts."""
+
 
 class Aborted(Exception):
     """Raised in a `def` handler whose task is cancelled while it runs."""
@@ -31,15 +34,15 @@ def order_file(directory: Path, pid: int) -> Path:
     return directory / f"cancel-{pid}"
 
 
-def give_order(directory: Path, pid: int, ids: Iterable[UUID]) -> None:
-    """Ask a child to stop tasks.
+def give_order(directory: Path, pid: int, attempts: Iterable[Key]) -> None:
+    """Ask a child to stop attempts; a task that is redriven later is none of them.
 
     Raises:
         OSError: the child is gone, or the file cannot be written.
     """
     target = order_file(directory, pid)
     draft = target.with_suffix(".new")
-    draft.write_text("\n".join(str(task_id) for task_id in ids))
+    draft.write_text("\n".join(f"{task_id} {attempt}" for task_id, attempt in attempts))
     draft.replace(target)
     os.kill(pid, SIGNAL)
 
@@ -53,16 +56,16 @@ class Aborts:
         loop: runs the coroutines.
 
     Attributes:
-        ordered: the tasks that are to be stopped.
-        coroutines: the tasks that run as coroutines right now.
+        ordered: the attempts that are to be stopped.
+        coroutines: the attempts that run as coroutines right now.
     """
 
     def __init__(self, directory: Path | None, limit: SoftLimit, loop: asyncio.AbstractEventLoop) -> None:
         self._directory = directory
         self._limit = limit
         self._loop = loop
-        self.ordered: frozenset[UUID] = frozenset()
-        self.coroutines: Mapping[UUID, asyncio.Task[Any]] = {}
+        self.ordered: frozenset[Key] = frozenset()
+        self.coroutines: Mapping[Key, asyncio.Task[Any]] = {}
         if directory is not None:
             signal.signal(SIGNAL, self._hear)
 
@@ -73,15 +76,21 @@ class Aborts:
             text = order_file(self._directory, os.getpid()).read_text()
         except OSError:
             return  # the executor stops, and has cleared its directory away
-        self.ordered = frozenset(UUID(line) for line in text.split())
+        self.ordered = frozenset(_read(line) for line in text.splitlines())
         if (attempt := _current()) is not None and self.is_ordered(attempt):
             self._limit.interrupt(Aborted("The task was cancelled."))
-        for task_id in self.ordered & self.coroutines.keys():
-            self._loop.call_soon_threadsafe(self.coroutines[task_id].cancel)
+        for key in self.ordered & self.coroutines.keys():
+            self._loop.call_soon_threadsafe(self.coroutines[key].cancel)
 
     def is_ordered(self, attempt: Attempt) -> bool:
         """Tell whether an attempt is to be stopped."""
-        return attempt.claimed is not None and attempt.claimed.task_id in self.ordered
+        task = attempt.claimed
+        return task is not None and (task.task_id, task.attempt) in self.ordered
+
+
+def _read(line: str) -> Key:
+    task_id, attempt = line.split()
+    return UUID(task_id), int(attempt)
 
 
 def _current() -> Attempt | None:

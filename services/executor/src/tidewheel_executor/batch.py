@@ -120,7 +120,7 @@ class Batch:
 
     def _prepare(self, task: Claimed, handler: Handler) -> Item | Refused | Interrupted | Cancelled:
         aborts = self._kit.aborts
-        if aborts.ordered and task.task_id in aborts.ordered:
+        if aborts.ordered and (task.task_id, task.attempt) in aborts.ordered:
             return Cancelled()
         if time.monotonic() >= task.lease_ends:
             return Interrupted()  # its neighbours took too long: by now it may be another executor's
@@ -175,7 +175,7 @@ class Batch:
         worked = time.process_time()
         _task_stack.push(coroutine_task)
         running = {asyncio.create_task(self._run_async(task, handler)): task for task, handler in tasks}
-        self._kit.aborts.coroutines = {task.task_id: coroutine for coroutine, task in running.items()}
+        self._kit.aborts.coroutines = {(task.task_id, task.attempt): coroutine for coroutine, task in running.items()}
         waiting = set(running)
         try:
             while waiting:

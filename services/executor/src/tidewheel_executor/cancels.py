@@ -52,7 +52,7 @@ class Cancels:
                 request.cut_off = True
                 os.kill(request.worker_pid, signal.SIGKILL)
             elif concerned.keys() - self._asked:
-                give_order(self._executor.metrics_directory, request.worker_pid, [each for each, _ in concerned])
+                give_order(self._executor.metrics_directory, request.worker_pid, concerned)
                 self._asked |= concerned.keys()
 
 

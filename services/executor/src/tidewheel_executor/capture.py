@@ -6,6 +6,7 @@ tasks, which each coroutine has for itself. Records that a handler makes in thre
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Said:
     task_id: UUID
     tenant_id: UUID
     attempt: int
-    lines: list[str] = field(default_factory=list)
+    lines: deque[str] = field(default_factory=deque)
     progress: tuple[str, str] | None = None
     part: int = 0
     count: int = 0

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -60,7 +61,8 @@ class Scribe:
             self._waiting[said.task_id, said.attempt] = said
             self._size += size
             if self._size > MOST_WAITING:
-                said.lines[:] = [write_line("WARNING", "tidewheel", "Lines are missing here: PostgreSQL was away.")]
+                said.lines.clear()
+                said.lines.append(write_line("WARNING", "tidewheel", "Lines are missing here: PostgreSQL was away."))
         if fresh:
             self._running().call_soon_threadsafe(self._soon)
 
@@ -72,12 +74,13 @@ class Scribe:
         """
         if len(meta) > LONGEST_META:
             raise ValueError(f"The meta has {len(meta):,} bytes of JSON; it may have {LONGEST_META:,}.")
-        said.progress = (state, meta)
+        with self._lock:
+            said.progress = (state, meta)
         self.note(said, 0)
 
     async def settle(self) -> None:
         """Write what waits; called before the ends of attempts are recorded. It costs nothing when nothing waits."""
-        if self._loop is None or not self._waiting:
+        if self._loop is None or not (self._waiting or self._is_writing):
             return
         writing = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._write(), self._loop))
         try:
@@ -93,6 +96,10 @@ class Scribe:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @property
+    def _is_writing(self) -> bool:
+        return self._writing is not None and self._writing.locked()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -139,9 +146,10 @@ class Scribe:
     def _take(self) -> tuple[list[Piece], list[Progress]]:
         with self._lock:
             waiting, self._waiting, self._size = list(self._waiting.values()), {}, 0
-            taken = [(said, said.lines, said.progress) for said in waiting]
+            # Its handler may be adding lines right now: they are taken one by one.
+            taken = [(said, [said.lines.popleft() for _ in range(len(said.lines))], said.progress) for said in waiting]
             for said in waiting:
-                said.lines, said.progress = [], None
+                said.progress = None
         return (
             [self._piece(said, lines) for said, lines, _ in taken if lines],
             [self._progress(said, *progress) for said, _, progress in taken if progress is not None],
@@ -161,7 +169,8 @@ class Scribe:
         return self._sealer.seal(data, tenant=said.tenant_id, subject=Subject.task(said.task_id), field=field)
 
     async def _end(self) -> None:
-        await self._write()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._write(), SETTLE)
         if self._engine is not None:
             await self._engine.dispose()
 
