@@ -14,7 +14,7 @@ import pytest
 from tests.stack import running_stack
 from tests.support import wait_until
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 
 _BACKEND = 'backend="redis://localhost:6379/0")'
 _LINE = 'backend="redis://localhost:6379/0", task_cls="tidewheel_client.celery:DurableTask")'
@@ -72,9 +72,9 @@ async def test_one_line_changes_where_the_tasks_run_and_not_what_comes_of_them(
     async with running_stack(tmp_path, environment=served) as stack:
         reached = _environment(durable, TIDEWHEEL_URL=stack.api_url, TIDEWHEEL_API_KEY=stack.api_key)
         assert await _outcomes(repository, reached) == expected
-        async with Client(stack.api_url, stack.api_key) as client:
+        async with AsyncClient(stack.api_url, stack.api_key) as client:
             await wait_until(lambda: _fired(client), what="the beat_schedule fires", timeout=30)
 
 
-async def _fired(client: Client) -> bool:
-    return bool([task async for task in client.tasks(handler="shop.count", state="complete")])
+async def _fired(client: AsyncClient) -> bool:
+    return bool([task async for task in client.tasks.list(handler="shop.count", state="complete")])

@@ -88,16 +88,25 @@ class BatchItem(Answer):
     error: ItemProblem | None = None
 
 
+class Progress(Answer):
+    """How far an attempt is, in the words of its handler."""
+
+    state: str
+    meta: Any
+    updated_at: datetime
+
+
 class Attempt(Answer):
-    """One attempt of a task that has ended."""
+    """One attempt of a task; `state` is `running` while it runs."""
 
     attempt: int
     executor_id: UUID | None
     state: str
     started_at: datetime | None
-    finished_at: datetime
+    finished_at: datetime | None
     error_type: str | None
     error: str | None
+    progress: Progress | None = None
 
 
 class Gate(Answer):

@@ -39,7 +39,19 @@ from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
-from tidewheel_gateway.routes import actions, bulk, executors, fires, intake, logs, operations, preview, queues, schedules, tasks
+from tidewheel_gateway.routes import (
+    actions,
+    bulk,
+    executors,
+    fires,
+    intake,
+    logs,
+    operations,
+    preview,
+    queues,
+    schedules,
+    tasks,
+)
 from tidewheel_gateway.settings import GatewaySettings
 from tidewheel_gateway.wakeups import Wakeups
 

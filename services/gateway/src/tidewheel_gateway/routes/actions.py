@@ -7,7 +7,17 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewheel_common.core.fields import PRIORITIES, Attempts, Duration, Instant, Payload, PriorityWord, Strict, Tags, Timeout
+from tidewheel_common.core.fields import (
+    PRIORITIES,
+    Attempts,
+    Duration,
+    Instant,
+    Payload,
+    PriorityWord,
+    Strict,
+    Tags,
+    Timeout,
+)
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.submission import untimely_times
 from tidewheel_common.core.validation import encode_payload, given, validate

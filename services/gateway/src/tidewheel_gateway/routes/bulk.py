@@ -9,16 +9,16 @@ from pydantic_core import PydanticCustomError, from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewheel_common.core.fields import PRIORITIES, PRIORITY_WORDS, PriorityWord, Strict
+from tidewheel_common.core.validation import validate
 from tidewheel_gateway import declare, operation_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.bulk import ActionWord, meant
-from tidewheel_common.core.fields import PRIORITIES, PRIORITY_WORDS, PriorityWord, Strict
 from tidewheel_gateway.listing import TaskQuery, count_tasks
 from tidewheel_gateway.operation_queries import OperationRow
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import invalid, not_found
-from tidewheel_common.core.validation import validate
 
 router = declare.router("bulk")
 
