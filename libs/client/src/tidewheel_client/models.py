@@ -109,6 +109,51 @@ class Attempt(Answer):
     progress: Progress | None = None
 
 
+class LogLine(Answer):
+    """What a handler has logged."""
+
+    attempt: int
+    at: datetime | None
+    level: str
+    logger: str
+    message: str
+
+
+class LogPage(Answer):
+    """Lines in their order; `next_cursor` reads on behind them."""
+
+    data: list[LogLine]
+    next_cursor: str | None
+    state: str
+
+
+class DeadLetters(Answer):
+    """Dead tasks that failed alike."""
+
+    handler: str
+    error_type: str | None
+    reason: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    latest_task_id: UUID
+
+
+class Operation(Answer):
+    """A bulk operation and how far it is; `finished_at` is None while it is being worked off."""
+
+    id: UUID
+    action: str
+    filter: dict[str, Any]
+    priority: str | None
+    dry_run: bool
+    counted: int
+    done: int
+    failed: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
 class Gate(Answer):
     """One thing that a task has to pass on its way: who opens it, and when."""
 
