@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -82,7 +83,9 @@ async def insert(
 class World:
     """One child, its app and its database. For tests that are no coroutines: the child enters its own event loop."""
 
-    def __init__(self, database_url: str, redis_url: str, *, terms: Terms | None = None) -> None:
+    def __init__(
+        self, database_url: str, redis_url: str, *, terms: Terms | None = None, orders: Path | None = None
+    ) -> None:
         self._runner = asyncio.Runner()
         self._database: asyncpg.Connection = self.wait(asyncpg.connect(database_url))
         self.app = Celery("tests", broker="memory://", set_as_current=False)
@@ -95,6 +98,7 @@ class World:
                 keyring=KEYRING,
                 terms=self.terms,
                 hostname="executor@tests",
+                orders=orders,
                 jitter=lambda: 0.5,
             ),
         )

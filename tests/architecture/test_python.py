@@ -25,6 +25,7 @@ LOOPS_ELSEWHERE = {
     "libs/client/src/tidewheel_client/outbox.py": "runs in the user's process, which has no skeleton of ours",
     "libs/client/src/tidewheel_client/testing/fake.py": "ends with the time that is to pass",
     "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, while its patience lasts",
+    "services/executor/src/tidewheel_executor/scribe.py": "tries one statement again, while its patience lasts",
     "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, while its patience lasts",
 }
 

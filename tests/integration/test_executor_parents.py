@@ -1,5 +1,6 @@
 """What a handler knows of the tasks that its own depended on, and what a batch does for those that depend on it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,8 +56,8 @@ def test_a_handler_reads_the_results_of_its_parents(world: World) -> None:
     assert seen == [{str(parent.id): {"n": 1}}]
 
 
-def _sealed(child: Queued, parent: Queued) -> bytes:
-    return SEALER.seal(b"{}", tenant=parent.tenant_id, subject=Subject.task(child.id), field="payload")
+def _sealed(child: Queued, parent: Queued, payload: bytes = b"{}") -> bytes:
+    return SEALER.seal(payload, tenant=parent.tenant_id, subject=Subject.task(child.id), field="payload")
 
 
 def test_a_task_without_parents_has_none(world: World) -> None:
@@ -77,3 +78,34 @@ def test_a_packed_message_ends_plain_and_awaited_tasks_alike(world: World) -> No
     world.run(plain, parent)
     assert [world.row(task)["state"] for task in (plain, parent, child)] == ["complete", "complete", "ready"]
     assert len(world.attempts(parent)) == 1
+
+
+def _with_references(world: World, payload: bytes) -> tuple[Queued, list[Queued]]:
+    """Link a task to two parents, of which it named the second one first."""
+    first, second = world.queue("demo.echo", {"n": 1}), world.queue("demo.echo", sealed=b"later")
+    child = world.queue("demo.echo", sealed=b"later")
+    _link(world, child, first, second)
+    for task, text in ((child, payload), (second, b'{"n": 2}')):
+        sealed = _sealed(task, first, text)
+        world.fetch("UPDATE tasks SET tenant_id = $2, payload = $3 WHERE id = $1", task.id, first.tenant_id, sealed)
+    world.fetch("UPDATE dependencies SET place = 1 WHERE parent_id = $1", first.id)
+    return child, [first, second]
+
+
+def _run_after(world: World, child: Queued, parents: list[Queued]) -> Any:
+    world.run(*parents)
+    _queue_again(world, child)
+    world.run(child)
+    return world.row(child)
+
+
+def test_an_argument_may_be_the_result_of_a_parent_or_of_all_as_they_were_named(world: World) -> None:
+    child, parents = _with_references(world, b'{"one": {"$parent": 1}, "all": {"$parent": "*"}, "own": {"a": 1}}')
+    sealed = _run_after(world, child, parents)["result"]
+    text = SEALER.open(sealed, tenant=parents[0].tenant_id, task_id=child.id, schedule_id=None, field="result")
+    assert json.loads(text) == {"one": {"n": 1}, "all": [{"n": 2}, {"n": 1}], "own": {"a": 1}}
+
+
+def test_a_task_is_refused_that_asks_for_a_result_that_is_not_there(world: World) -> None:
+    row = _run_after(world, *_with_references(world, b'{"one": {"$parent": 7}}'))
+    assert (row["state"], row["reason"], row["error_type"]) == ("dead", "permanent", "ParentWithoutResult")

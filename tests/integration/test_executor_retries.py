@@ -177,3 +177,18 @@ def test_an_eta_without_a_zone_is_in_utc(world: World) -> None:
         self.retry(eta=(at + timedelta(hours=2)).astimezone(UTC).replace(tzinfo=None))
 
     assert _wait_of(world, world.finish("t.naive")) == pytest.approx(7200, abs=1)
+
+
+@pytest.mark.parametrize(("asks", "state", "failures"), [(False, "dead", 0), (True, "waiting", 1)])
+def test_a_handler_of_the_celery_drop_in_is_tried_again_only_when_it_asks(
+    world: World, asks: bool, state: str, failures: int
+) -> None:
+    @world.handler(name="t.celery", bind=True, as_in_celery=True, max_retries=3)
+    def body(self: Any, when: datetime) -> None:
+        assert when.year == 2026
+        if asks:
+            raise self.retry(countdown=60)
+        raise ValueError
+
+    row = world.finish("t.celery", {"when": {"__type__": "datetime", "__value__": "2026-01-01T00:00:00"}})
+    assert (row["state"], row["failures"], row["attempt"]) == (state, failures, 1)

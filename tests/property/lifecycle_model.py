@@ -315,9 +315,9 @@ class Lifecycle(RuleBasedStateMachine):
         now = self.world.now
         moved = {"run_at": now + timedelta(seconds=20 if action == "later" else -10)}
         acts: dict[str, Act] = {
-            "cancel": lambda c: gateway.task_cancel(c, TENANT, task_id, now=now),
-            "redrive": lambda c: gateway.task_redrive(c, TENANT, task_id, now=now),
-            "discard": lambda c: gateway.task_discard(c, TENANT, task_id, now=now),
+            "cancel": lambda c: gateway.tasks_cancel(c, TENANT, [task_id], now=now),
+            "redrive": lambda c: gateway.tasks_redrive(c, TENANT, [task_id], now=now),
+            "discard": lambda c: gateway.tasks_discard(c, TENANT, [task_id], now=now),
         }
         self._step(Owner.GATEWAY, acts.get(action, lambda c: gateway.task_edit(c, TENANT, task_id, moved, now=now)))
 

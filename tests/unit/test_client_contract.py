@@ -49,7 +49,11 @@ CALLS: dict[str, Use] = {
     "list_attempts": lambda client: client.tasks.attempts(ID),
     "explain_task": lambda client: client.tasks.explain(ID),
     "cancel_task": lambda client: client.tasks.cancel(ID),
-    "redrive_task": lambda client: client.tasks.redrive(ID),
+    "redrive_task": lambda client: client.tasks.redrive(ID, payload={"a": 1}),
+    "read_logs": lambda client: client.tasks.logs(ID, after="1-1"),
+    "list_dead_letters": lambda client: client.tasks.dead_letters(),
+    "start_operation": lambda client: client.tasks.start_operation("redrive", {"state": ["dead"]}, dry_run=True),
+    "get_operation": lambda client: client.tasks.operation(ID),
     "edit_task": lambda client: client.tasks.edit(ID, run_at=THEN, timeout=None),
     "delete_task": lambda client: client.tasks.delete(ID),
     "create_schedule": lambda client: client.schedules.create("daily", "h", {"a": 1}, every=timedelta(hours=1)),
@@ -96,7 +100,8 @@ FIELDS = {
 ANSWERS: dict[str, type[BaseModel]] = {
     name: getattr(models, name)
     for name in (
-        "Task", "TaskSummary", "ItemProblem", "Attempt", "Explanation", "Gate", "Schedule", "ScheduleSummary", "Fire",
+        "Task", "TaskSummary", "ItemProblem", "Attempt", "Progress", "LogLine", "LogPage", "DeadLetters", "Operation",
+         "Explanation", "Gate", "Schedule", "ScheduleSummary", "Fire",
         "Fired", "Preview", "Nominal", "Queue", "QueueSettings", "Executor", "Verdict",
         "Handler", "StoredRule",
     )

@@ -71,7 +71,8 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
     assert len(set(names)) == len(names)
     assert set(names) == {
         "submit_task", "submit_tasks", "list_of_tasks", "get_task", "list_attempts", "explain_task", "cancel_task",
-        "redrive_task", "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
+        "redrive_task", "read_logs", "start_operation", "get_operation", "list_dead_letters",
+        "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
         "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_fires",
         "trigger_schedule", "backfill_schedule", "skip_next_fire", "preview_rule", "preview_schedule",
         "list_queues", "pause_queue", "resume_queue", "limit_queue", "list_executors", "list_handlers",

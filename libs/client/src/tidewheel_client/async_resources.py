@@ -19,6 +19,10 @@ class AsyncTasks(AsyncResource):
     explain = Awaiting(tasks.explain_task)
     cancel = Awaiting(tasks.cancel_task)
     redrive = Awaiting(tasks.redrive_task)
+    logs = Awaiting(tasks.read_logs)
+    dead_letters = Awaiting(tasks.list_dead_letters)
+    start_operation = Awaiting(tasks.start_operation)
+    operation = Awaiting(tasks.get_operation)
     edit = Awaiting(tasks.edit_task)
     delete = Awaiting(tasks.delete_task)
 

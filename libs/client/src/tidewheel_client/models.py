@@ -88,16 +88,70 @@ class BatchItem(Answer):
     error: ItemProblem | None = None
 
 
+class Progress(Answer):
+    """How far an attempt is, in the words of its handler."""
+
+    state: str
+    meta: Any
+    updated_at: datetime
+
+
 class Attempt(Answer):
-    """One attempt of a task that has ended."""
+    """One attempt of a task; `state` is `running` while it runs."""
 
     attempt: int
     executor_id: UUID | None
     state: str
     started_at: datetime | None
-    finished_at: datetime
+    finished_at: datetime | None
     error_type: str | None
     error: str | None
+    progress: Progress | None = None
+
+
+class LogLine(Answer):
+    """What a handler has logged."""
+
+    attempt: int
+    at: datetime | None
+    level: str
+    logger: str
+    message: str
+
+
+class LogPage(Answer):
+    """Lines in their order; `next_cursor` reads on behind them."""
+
+    data: list[LogLine]
+    next_cursor: str | None
+    state: str
+
+
+class DeadLetters(Answer):
+    """Dead tasks that failed alike."""
+
+    handler: str
+    error_type: str | None
+    reason: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    latest_task_id: UUID
+
+
+class Operation(Answer):
+    """A bulk operation and how far it is; `finished_at` is None while it is being worked off."""
+
+    id: UUID
+    action: str
+    filter: dict[str, Any]
+    priority: str | None
+    dry_run: bool
+    counted: int
+    done: int
+    failed: int
+    created_at: datetime
+    finished_at: datetime | None
 
 
 class Gate(Answer):

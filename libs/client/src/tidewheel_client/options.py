@@ -80,6 +80,8 @@ class TaskFilter(TypedDict, total=False):
     queue: str
     handler: str
     tag: str
+    error_type: str
+    reason: str
     schedule: Id
     created_after: Instant
     created_before: Instant

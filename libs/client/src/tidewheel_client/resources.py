@@ -19,6 +19,10 @@ class Tasks(Resource):
     explain = Calling(tasks.explain_task)
     cancel = Calling(tasks.cancel_task)
     redrive = Calling(tasks.redrive_task)
+    logs = Calling(tasks.read_logs)
+    dead_letters = Calling(tasks.list_dead_letters)
+    start_operation = Calling(tasks.start_operation)
+    operation = Calling(tasks.get_operation)
     edit = Calling(tasks.edit_task)
     delete = Calling(tasks.delete_task)
 

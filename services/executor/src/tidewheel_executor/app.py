@@ -25,6 +25,9 @@ from tidewheel_executor.transport.intake import Intake
 EXECUTE = "tidewheel_executor.execute"
 """The module that defines the task `tidewheel.execute`, which children run."""
 
+REPLACED_BROKER = "tidewheel_replaced_broker"
+"""Where an app keeps the broker that it was made for: which priority is the most urgent one depends on it."""
+
 REDIS_TIMEOUT = 5.0
 """Seconds. Longer than a blocking read (one second), short enough to notice a peer that has gone silent."""
 
@@ -46,6 +49,7 @@ def create_app(
     """
     arm(settings.failpoints)  # before the first fork: children inherit it
     app = Celery("tidewheel") if settings.celery_app is None else find_app(settings.celery_app)
+    app.conf[REPLACED_BROKER] = app.conf.broker_url
     executor = _executor(app, settings, executor_id or uuid4(), report_lost)
     app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))
     app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), *settings.kind_modules, execute)

@@ -1,6 +1,6 @@
 """What a handler sees of the attempt that it is: `self.request` and `celery.current_task`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,9 @@ from celery.app.task import Context
 from celery.exceptions import Retry
 from celery.local import Proxy
 
+from tidewheel_executor.capture import Said
 from tidewheel_executor.claim import Claimed
+from tidewheel_executor.scribe import Scribe
 
 KEY = "tidewheel"
 """Where a request keeps its `Attempt`; a request that Celery copies keeps the same one."""
@@ -27,6 +29,25 @@ class Attempt:
     """The handler's limit of this once, `self.retry(max_retries=…)`."""
     promised: Retry | None = None
     """A retry that the handler asked for before it went on (`throw=False`)."""
+    claimed: Claimed | None = None
+    """The task that it is an attempt of."""
+    said: Said | None = None
+    """What the handler has logged, and how far it says that it is; made when it first says something."""
+    scribe: Scribe | None = None
+    """Writes that down."""
+    aborted: Callable[["Attempt"], bool] | None = None
+    """Tells whether the task is to be stopped."""
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the task is to be stopped."""
+        return self.aborted is not None and self.aborted(self)
+
+    def speak(self) -> Said | None:
+        """Return where to keep what the handler says."""
+        if self.said is None and (task := self.claimed) is not None:
+            self.said = Said(task_id=task.task_id, tenant_id=task.tenant_id, attempt=task.attempt)
+        return self.said
 
     @property
     def most_retries(self) -> int:
@@ -115,3 +136,9 @@ running: ContextVar[Any] = ContextVar("running", default=None)
 
 coroutine_task: "Proxy[Any]" = Proxy(running.get)
 """Stands on Celery's stack of tasks while coroutines run: to each of them it is its own task."""
+
+
+def said_by(request: Context) -> Said | None:
+    """Return where to keep what a request's handler says; None for a request that is not Tidewheel's."""
+    attempt: Attempt | None = request.__dict__.get(KEY)
+    return None if attempt is None else attempt.speak()

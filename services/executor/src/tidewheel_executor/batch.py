@@ -11,11 +11,12 @@ import structlog
 from celery._state import _task_stack  # type: ignore[attr-defined]  # where `celery.current_task` looks
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidewheel_common.core.outcome import Interrupted, Refused
+from tidewheel_common.core.outcome import Cancelled, Interrupted, Refused
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import span_from
 from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.aborts import Aborts
 from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
 from tidewheel_executor.claim import Claimed, Terms, claim, left_over, read_hints
 from tidewheel_executor.explain import REQUEUE_PAUSE
@@ -24,8 +25,9 @@ from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
 from tidewheel_executor.handlers import Handler, Handlers
 from tidewheel_executor.judge import Ended, Item, Judge
 from tidewheel_executor.limits import SoftLimit
-from tidewheel_executor.payload import open_parents, open_payload
+from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
+from tidewheel_executor.scribe import Scribe
 
 T = TypeVar("T")
 
@@ -51,6 +53,8 @@ class Kit:
     figures: Figures
     tell: Tell
     limit: SoftLimit
+    scribe: Scribe
+    aborts: Aborts
     hostname: str | None = None
 
 
@@ -63,7 +67,7 @@ class Batch:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell)
+        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle)
         self._durations: defaultdict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
 
     def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
@@ -114,7 +118,10 @@ class Batch:
             self._recorder.add(self._kit.judge.unstarted(task, Interrupted(REQUEUE_PAUSE)))
         return handler
 
-    def _prepare(self, task: Claimed, handler: Handler) -> Item | Refused | Interrupted:
+    def _prepare(self, task: Claimed, handler: Handler) -> Item | Refused | Interrupted | Cancelled:
+        aborts = self._kit.aborts
+        if aborts.ordered and (task.task_id, task.attempt) in aborts.ordered:
+            return Cancelled()
         if time.monotonic() >= task.lease_ends:
             return Interrupted()  # its neighbours took too long: by now it may be another executor's
         kwargs = open_payload(task, handler, self._kit.sealer)
@@ -123,7 +130,17 @@ class Batch:
         parents = open_parents(task, self._kit.sealer)
         if isinstance(parents, Refused):
             return parents
-        attempt = Attempt(ceiling=task.max_attempts - 1, own=handler.wishes.limit)
+        if task.order:
+            kwargs = put_parents(task, kwargs, parents)
+            if isinstance(kwargs, Refused):
+                return kwargs
+        attempt = Attempt(
+            ceiling=task.max_attempts - 1,
+            own=handler.wishes.limit,
+            claimed=task,
+            scribe=self._kit.scribe,
+            aborted=aborts.is_ordered,
+        )
         request = make_request(task, kwargs, attempt, hostname=self._kit.hostname, parents=parents)
         return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)
 
@@ -157,8 +174,9 @@ class Batch:
     async def _run_asyncs(self, tasks: Sequence[Runnable]) -> None:
         worked = time.process_time()
         _task_stack.push(coroutine_task)
-        running = {asyncio.create_task(self._run_async(task, handler)) for task, handler in tasks}
-        waiting = running
+        running = {asyncio.create_task(self._run_async(task, handler)): task for task, handler in tasks}
+        self._kit.aborts.coroutines = {(task.task_id, task.attempt): coroutine for coroutine, task in running.items()}
+        waiting = set(running)
         try:
             while waiting:
                 _, waiting = await asyncio.wait(waiting, timeout=FLUSH_AFTER)
@@ -170,8 +188,10 @@ class Batch:
             await asyncio.gather(*waiting, return_exceptions=True)
         # What coroutines wait for is no work: it is the processor's time that says how many go into one message.
         share = (time.process_time() - worked) / len(tasks)
-        for coroutine in running:
-            if (ended := coroutine.result()) is not None:
+        for coroutine, task in running.items():
+            if coroutine.cancelled():  # before it had begun
+                self._recorder.add(self._kit.judge.unstarted(task, Cancelled()))
+            elif (ended := coroutine.result()) is not None:
                 self._count(ended, share)
 
     async def _run_async(self, task: Claimed, handler: Handler) -> Ended | None:

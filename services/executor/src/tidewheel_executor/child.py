@@ -1,8 +1,10 @@
 """A child process: the event loop and the connections with which it runs one batch after the other."""
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -14,12 +16,16 @@ from tidewheel_common.process.service import new_event_loop
 from tidewheel_common.process.tracing import start_tracing
 from tidewheel_common.store.engine import open_engine
 from tidewheel_common.streams.client import open_redis
+from tidewheel_executor.aborts import Aborts
+from tidewheel_executor.attempt import said_by
 from tidewheel_executor.batch import Batch, Durations, Kit
+from tidewheel_executor.capture import Capture
 from tidewheel_executor.claim import Terms
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.handlers import Handlers
 from tidewheel_executor.judge import Judge
 from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.scribe import Scribe
 from tidewheel_executor.wakes import Wakes
 
 NAME = "tidewheel-executor-child"
@@ -39,6 +45,8 @@ class Birth:
     otlp_endpoint: str | None = None
     hostname: str | None = None
     """Celery's node name."""
+    orders: Path | None = None
+    """Where the main process says which running tasks are to be stopped."""
     jitter: Callable[[], float] = random.random
 
 
@@ -58,16 +66,25 @@ class Child:
         self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE, autocommit=True)
         self._redis = open_redis(birth.redis_url, client_name=NAME, pool_size=POOL_SIZE)
         self.registry = CollectorRegistry()
+        sealer = Sealer(birth.keyring)
+        self._scribe = Scribe(
+            lambda: open_engine(birth.database_url, application_name=NAME, pool_size=1, autocommit=True), sealer
+        )
+        self._capture = Capture(self._scribe.note, said_by)
+        logging.getLogger().addHandler(self._capture)
+        limit = SoftLimit()
         self._kit = Kit(
             enter=self._loop.run_until_complete,
             engine=self._engine,
-            sealer=Sealer(birth.keyring),
+            sealer=sealer,
             handlers=Handlers(app),
             terms=birth.terms,
             judge=Judge(jitter=birth.jitter),
             figures=Figures(self.registry),
             tell=Wakes(self._redis).tell,
-            limit=SoftLimit(),
+            limit=limit,
+            scribe=self._scribe,
+            aborts=Aborts(birth.orders, limit, self._loop),
             hostname=birth.hostname,
         )
 
@@ -77,6 +94,8 @@ class Child:
 
     def close(self) -> None:
         """Close the connections and the event loop, and send the spans that wait."""
+        logging.getLogger().removeHandler(self._capture)
+        self._scribe.close()
         self._loop.run_until_complete(self._engine.dispose())
         self._loop.run_until_complete(self._redis.aclose())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -21,10 +21,12 @@ CLAIM_PATIENCE = 15.0
 `queued`, and the dispatcher sends them again when they are overdue."""
 
 
-Parents = Mapping[UUID, Mapping[UUID, bytes | None]]
-"""For each task the sealed results of its parents, by their ids."""
+Parents = Mapping[UUID, queries.Parents]
+"""The parents of each task that has some."""
 
 NO_PARENTS: Mapping[UUID, bytes | None] = MappingProxyType({})
+
+NONE = queries.Parents(order=(), results=NO_PARENTS)
 
 
 class Claimed(NamedTuple):
@@ -53,6 +55,8 @@ class Claimed(NamedTuple):
     """Seconds from the start."""
     parents: Mapping[UUID, bytes | None] = NO_PARENTS
     """The sealed results of the tasks that it depended on and that are complete, by their ids."""
+    order: Sequence[UUID] = ()
+    """All tasks that it depended on, in the order in which it named them."""
 
     @property
     def lease_ends(self) -> float:
@@ -161,5 +165,5 @@ def _claimed(row: Row[Any], hints: Sequence[Hint], started: float, parents: Pare
     columns: tuple[Any, ...] = tuple(row)
     *facts, traceparent, started_at, lease, place, linked = columns
     trace = hints[place - 1].traceparent or traceparent
-    found = parents.get(row.id, NO_PARENTS) if linked else NO_PARENTS
-    return Claimed._make((*facts, trace, started_at, started, lease, found))
+    found = parents.get(row.id, NONE) if linked else NONE
+    return Claimed._make((*facts, trace, started_at, started, lease, found.results, found.order))

@@ -64,4 +64,5 @@ def _birth(app: Celery, hostname: str | None) -> Birth:
         terms=terms,
         otlp_endpoint=settings.otlp_endpoint,
         hostname=hostname,
+        orders=executor.metrics_directory,
     )

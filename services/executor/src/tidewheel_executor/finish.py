@@ -45,13 +45,23 @@ class Recorder:
         sealer: seals results and errors.
         figures: counts.
         tell: called with what was recorded, after the commit.
+        settle: called before anything is recorded: what the attempts have said is readable once they have ended.
     """
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer, *, figures: Figures, tell: Tell) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        sealer: Sealer,
+        *,
+        figures: Figures,
+        tell: Tell,
+        settle: Callable[[], Awaitable[None]],
+    ) -> None:
         self._engine = engine
         self._sealer = sealer
         self._figures = figures
         self._tell = tell
+        self._settle = settle
         self._unrecorded: list[Ended] = []
         self._settled = NOBODY
         self._since = 0.0
@@ -73,6 +83,7 @@ class Recorder:
             SQLAlchemyError, OSError: PostgreSQL stayed away until the leases were over; the tasks will run again.
         """
         endings, self._unrecorded = self._unrecorded, []
+        await self._settle()
         for piece in _pieces(endings):
             await self._record(piece)
 

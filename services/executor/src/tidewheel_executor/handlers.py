@@ -1,6 +1,7 @@
 """Which handlers this worker serves: the ordinary tasks of its Celery app."""
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.app.trace import task_has_custom
+from kombu.utils import json as typed_json
 
 from tidewheel_executor.attempt import ContextStack
 from tidewheel_executor.executor import is_handler
@@ -27,6 +29,8 @@ class Handler:
     """Raises TypeError for arguments that do not fit; runs nothing."""
     is_async: bool
     wishes: Wishes
+    load: Callable[[str], Any]
+    """Reads a payload."""
     hooks: dict[str, Callable[..., object]]
     """Celery's `on_…` methods, as far as the handler has its own."""
 
@@ -54,7 +58,11 @@ def _look_at(task: "Task[Any, Any]") -> Handler:
     wishes = take_over(task)
     if is_async:
         task.request_stack = ContextStack()  # type: ignore[assignment]  # it answers to what Celery asks of a stack
-    return Handler(task=task, call=call, check=_check_of(task), is_async=is_async, wishes=wishes, hooks=hooks)
+    # What a Celery app has sent may hold dates and decimals, written as only Celery's own JSON reads them.
+    load = typed_json.loads if wishes.as_in_celery else json.loads
+    return Handler(
+        task=task, call=call, check=_check_of(task), is_async=is_async, wishes=wishes, load=load, hooks=hooks
+    )
 
 
 def _check_of(task: "Task[Any, Any]") -> Callable[..., object]:

@@ -28,6 +28,8 @@ from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
 from tidewheel_common.store.engine import is_transient, open_engine
 from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
+from tidewheel_executor.cancels import Cancels
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import Presence, beat, leave, publish
 from tidewheel_executor.lost import report_interrupted
@@ -85,7 +87,7 @@ class Companion:
         self._stack.close()
 
     def interrupted(self, hints: Sequence[Hint]) -> None:
-        """Give back tasks whose children were cut off; to be called when no child runs any more."""
+        """Give back tasks whose children were cut off; to be called when those run no more."""
 
         def hand_over() -> None:
             if self._lost is not None:
@@ -117,6 +119,7 @@ class Companion:
         )
         self._executor.intake.count = lambda what, number: counter.labels(what=what).inc(number)
         self._executor.intake.report_lost = self._report_lost
+        self._executor.intake.report_interrupted = self.interrupted
 
     def _report_lost(self, hints: Sequence[Hint]) -> None:
         def hand_over() -> None:
@@ -159,6 +162,7 @@ class Companion:
                 Loop(name="heartbeat", tick=show_presence, every=every),
                 Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
                 Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
+                Loop(name="cancels", tick=Cancels(self._executor, engine).tick, every=CANCELS_EVERY),
                 Loop(name="lost", tick=lost.tick, every=every, wake=lost.wake),
             ]
             await self._sign_off(engine, lost)

@@ -22,3 +22,12 @@ CROSS JOIN (SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ORDER BY said.name
 ON CONFLICT (name, digest) DO UPDATE SET seen_at = excluded.seen_at
 WHERE h.seen_at < excluded.seen_at - make_interval(secs => CAST(:enough AS double precision));
+
+-- name: tasks_cancelling :many
+-- Read what this executor runs although somebody has asked for its cancellation, and how many seconds ago that was.
+SELECT id, attempt,
+    CAST(extract(epoch FROM coalesce(CAST(:now AS timestamptz), clock_timestamp()) - cancel_requested_at)
+        AS double precision) AS seconds
+FROM tasks
+WHERE cancel_requested_at IS NOT NULL AND remove_at IS NULL AND state = 'running'
+    AND executor_id = CAST(:executor_id AS uuid);

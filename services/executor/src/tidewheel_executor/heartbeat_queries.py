@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
@@ -40,6 +42,14 @@ async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime
             "now": now,
         },
     )
+
+
+async def tasks_cancelling(
+    connection: AsyncConnection, executor_id: UUID, *, now: datetime | None = None
+) -> Sequence[Row[Any]]:
+    """Return `(id, attempt, seconds)` of what an executor runs although it is to be cancelled, and since when."""
+    parameters = {"executor_id": executor_id, "now": now}
+    return (await connection.execute(STATEMENTS.clause("tasks_cancelling"), parameters)).all()
 
 
 async def leave(connection: AsyncConnection, executor_id: UUID) -> None:

@@ -8,7 +8,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from tidewheel_common.core.decide import Standing, Transition, decide
 from tidewheel_common.core.lifecycle import State
-from tidewheel_common.core.outcome import Failed, Interrupted, Lost, Outcome, Refused
+from tidewheel_common.core.outcome import Cancelled, Failed, Interrupted, Lost, Outcome, Refused
 from tidewheel_common.core.task import Delivery
 from tidewheel_executor import listeners
 from tidewheel_executor.attempt import Attempt
@@ -58,7 +58,7 @@ class Judge:
     def __init__(self, *, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
 
-    def unstarted(self, claimed: Claimed, outcome: Refused | Interrupted) -> Ended:
+    def unstarted(self, claimed: Claimed, outcome: Refused | Interrupted | Cancelled) -> Ended:
         """Judge a task whose handler was not called; Celery's listeners hear nothing of it."""
         if outcome == Interrupted():
             outcome = Interrupted(pause_of(claimed))
@@ -87,7 +87,11 @@ class Judge:
 
     def raised(self, item: Item, error: BaseException, seconds: float) -> Ended:
         """Judge a task whose handler raised."""
+        if item.attempt.is_aborted:
+            return self.cancelled(item, error, seconds)
         outcome = explain(error, item.claimed)
+        if isinstance(outcome, Failed) and not _may_come_again(item, error):
+            outcome = Refused(outcome.error, outcome.error_type)
         ended = self._decide(item.claimed, outcome, item.attempt.most_retries + 1, seconds)
         task, request, hooks = item.handler.task, item.request, item.handler.hooks
         if isinstance(error, Ignore | Reject):
@@ -104,9 +108,21 @@ class Judge:
             listeners.failed(task, request, hooks, (isinstance(error, Retry) and error.exc) or error)
         return ended
 
+    def cancelled(self, item: Item, error: BaseException, seconds: float) -> Ended:
+        """Judge a task that was stopped because somebody asked for it; what it raised meanwhile says no more."""
+        listeners.revoked(item.handler.task, item.request, error)
+        return self._decide(item.claimed, Cancelled(), item.claimed.max_attempts, seconds)
+
     def _decide(self, claimed: Claimed, outcome: Outcome, max_attempts: int, seconds: float) -> Ended:
         standing = standing_of(claimed, max_attempts)
         # Only a failure draws: everything else has no use for it, and most tasks complete.
         jitter = self._jitter() if isinstance(outcome, Failed | Lost) else 0.0
         transition = decide(standing, outcome, jitter=jitter)
         return Ended(claimed=claimed, standing=standing, outcome=outcome, transition=transition, seconds=seconds)
+
+
+def _may_come_again(item: Item, error: BaseException) -> bool:
+    """Tell whether a failure may be followed by another attempt; one that exhausts the attempts is left to them."""
+    if isinstance(error, Retry) or not item.handler.wishes.as_in_celery:
+        return True
+    return item.claimed.failures >= item.attempt.most_retries

@@ -25,6 +25,7 @@ class SoftLimit:
 
     def __init__(self) -> None:
         self._armed = False
+        self._error: Exception | None = None
         self._handler = self._ring
 
     def guard(self) -> None:
@@ -38,6 +39,7 @@ class SoftLimit:
 
         Raises:
             SoftTimeLimitExceeded: raised within the function, once, after so many seconds; it may catch it.
+            Exception: raised within the function, instead of that, when somebody interrupts it.
         """
         self.guard()
         try:
@@ -46,7 +48,14 @@ class SoftLimit:
             return function(**kwargs)
         finally:
             self._armed = False
+            self._error = None
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def interrupt(self, error: Exception) -> None:
+        """Raise an error within the function that is being called, in a moment; nothing happens when none is."""
+        if self._armed:
+            self._error = error
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
     def _ring(self, _: int, frame: FrameType | None) -> None:
         if not self._armed:
@@ -56,4 +65,4 @@ class SoftLimit:
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
             return
         self._armed = False
-        raise SoftTimeLimitExceeded
+        raise SoftTimeLimitExceeded if self._error is None else self._error

@@ -65,6 +65,11 @@ def left(task: "Task[Any, Any]", request: Context, reason: Ignore | Reject) -> N
     _ended(task, request, reason, states.IGNORED if isinstance(reason, Ignore) else states.REJECTED)
 
 
+def revoked(task: "Task[Any, Any]", request: Context, error: BaseException) -> None:
+    """Tell that a task was stopped because it was cancelled."""
+    _ended(task, request, error, states.REVOKED)
+
+
 def _ended(task: "Task[Any, Any]", request: Context, value: object, state: str) -> None:
     if signals.task_postrun.receivers:
         signals.task_postrun.send(

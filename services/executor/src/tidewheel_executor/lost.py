@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.decide import decide
-from tidewheel_common.core.outcome import Interrupted, Lost
+from tidewheel_common.core.outcome import Cancelled, Interrupted, Lost
 from tidewheel_common.core.task import Delivery
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
@@ -49,7 +49,9 @@ async def report_interrupted(engine: AsyncEngine, executor_id: UUID, hints: Sequ
     return await _give_up(engine, executor_id, hints, _interrupted, random.random)
 
 
-def _interrupted(row: Row[Any]) -> Lost | Interrupted:
+def _interrupted(row: Row[Any]) -> Lost | Interrupted | Cancelled:
+    if row.cancel_requested:
+        return Cancelled()
     return Lost() if row.delivery == Delivery.AT_MOST_ONCE else Interrupted(pause_of(row))
 
 
@@ -66,7 +68,7 @@ async def _give_up(
     engine: AsyncEngine,
     executor_id: UUID,
     hints: Sequence[Hint],
-    judge: Callable[[Row[Any]], Lost | Interrupted],
+    judge: Callable[[Row[Any]], Lost | Interrupted | Cancelled],
     jitter: Jitter,
 ) -> int:
     if not hints:

@@ -1,9 +1,9 @@
 """One typed function for each statement in `queries.sql`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -98,13 +98,24 @@ async def tasks_claim(
     return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()
 
 
-async def parents_results(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, dict[UUID, bytes | None]]:
-    """Read the sealed results of the parents of some tasks: for each task those that are complete, by their ids."""
-    rows = await connection.execute(STATEMENTS.clause("parents_results"), {"ids": ids, "most_bytes": PARENT_BYTES})
-    found: dict[UUID, dict[UUID, bytes | None]] = {}
-    for task_id, parent_id, result in rows:
-        found.setdefault(task_id, {})[parent_id] = result
-    return found
+class Parents(NamedTuple):
+    """All parents of a task as it named them, and the sealed results of those that are complete, by their ids."""
+
+    order: Sequence[UUID]
+    results: Mapping[UUID, bytes | None]
+
+
+async def parents_results(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Parents]:
+    """Read the parents of some tasks, with the results of those that are complete."""
+    parameters = {"ids": ids, "most_bytes": PARENT_BYTES}
+    rows = (await connection.execute(STATEMENTS.clause("parents_results"), parameters)).all()
+    orders: dict[UUID, list[UUID]] = {task_id: [] for task_id, *_ in rows}
+    results: dict[UUID, dict[UUID, bytes | None]] = {task_id: {} for task_id in orders}
+    for task_id, parent_id, known, result in rows:
+        orders[task_id].append(parent_id)
+        if known:
+            results[task_id][parent_id] = result
+    return {task_id: Parents(order, results[task_id]) for task_id, order in orders.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,15 +40,18 @@ RETURNING
     t.on_parent_failure IS NOT NULL AS linked;
 
 -- name: parents_results :many
--- Read the results of the parents of some tasks, as far as these are complete: for each task up to a size in all.
-SELECT task_id, parent_id, result
+-- Read the parents of some tasks in the order in which they were named, with the results of those that are complete: for
+-- each task up to a size in all.
+SELECT task_id, parent_id, complete AND bytes <= CAST(:most_bytes AS bigint) AS known,
+    CASE WHEN complete AND bytes <= CAST(:most_bytes AS bigint) THEN result END AS result
 FROM (
-    SELECT d.task_id, d.parent_id, p.result,
-        sum(coalesce(octet_length(p.result), 0)) OVER (PARTITION BY d.task_id ORDER BY d.parent_id) AS bytes
-    FROM dependencies AS d JOIN tasks AS p ON p.id = d.parent_id
-    WHERE d.task_id = ANY (CAST(:ids AS uuid[])) AND d.outcome = 'complete'
+    SELECT d.task_id, d.parent_id, d.place, p.result, p.id IS NOT NULL AS complete,
+        sum(coalesce(octet_length(p.result), 0)) OVER (PARTITION BY d.task_id ORDER BY d.place, d.parent_id) AS bytes
+    FROM dependencies AS d
+    LEFT JOIN tasks AS p ON p.id = d.parent_id AND d.outcome = 'complete'
+    WHERE d.task_id = ANY (CAST(:ids AS uuid[]))
 ) AS found
-WHERE bytes <= CAST(:most_bytes AS bigint);
+ORDER BY task_id, place, parent_id;
 
 -- name: tasks_finish :many
 -- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled

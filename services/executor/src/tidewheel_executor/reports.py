@@ -26,7 +26,7 @@ class LostReports:
 
     Args:
         lost: reports tasks of children that died.
-        interrupted: reports tasks of children that were cut off because this executor stops.
+        interrupted: reports tasks of children that this executor has cut off itself.
     """
 
     def __init__(self, *, lost: Report, interrupted: Report) -> None:
@@ -47,8 +47,9 @@ class LostReports:
         self.wake.set()
 
     def interrupt(self, hints: Sequence[Hint]) -> None:
-        """Take over the hints of messages that this executor cuts off because it stops."""
+        """Take over the hints of messages that this executor has cut off itself."""
         self._interrupted += hints
+        self.wake.set()
 
     async def tick(self) -> float | None:
         """Report one batch of what waits."""

@@ -39,6 +39,9 @@ class ExecuteRequest(Request):
     as lost first, which changes only those that still run under this executor.
     """
 
+    cut_off = False
+    """Whether its child was killed for a task that somebody has cancelled: its neighbours are given back."""
+
     _reported = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -59,6 +62,11 @@ class ExecuteRequest(Request):
             Hint(task_id=UUID(hex=task_id), attempt=attempt, handler=handler)
             for task_id, attempt, handler, _ in self.kwargs["hints"]
         ]
+
+    @property
+    def attempts(self) -> list[tuple[UUID, int]]:
+        """The tasks of this message, each with the attempt that the claim has made of it."""
+        return [(hint.task_id, hint.attempt + 1) for hint in self.hints]
 
     def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> Any:
         """Learn how long the handlers took, and acknowledge."""
@@ -98,4 +106,4 @@ class ExecuteRequest(Request):
         if self.intake is None or not self.intake.cutting_off:
             log.error("message lost", cause=cause, celery_id=self.id, tasks=len(self.kwargs["hints"]), **facts)
         if self.intake is not None:
-            self.intake.lose(self.hints)
+            self.intake.lose(self.hints, cut_off=self.cut_off)

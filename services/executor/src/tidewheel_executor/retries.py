@@ -1,4 +1,7 @@
-"""`self.retry()` for handlers: as Celery has it, but nothing is published. The next attempt waits in PostgreSQL."""
+"""`self.retry()` for handlers: as Celery has it, but nothing is published. The next attempt waits in PostgreSQL.
+
+So does `self.update_state()`: what it says is kept with the attempt.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +15,10 @@ from celery.utils.objects import mro_lookup
 from celery.utils.time import get_exponential_backoff_interval
 
 from tidewheel_executor.attempt import KEY, Attempt
+from tidewheel_executor.scribe import meta_text
+
+PROGRESS = "PROGRESS"
+"""The state of a progress that names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +29,8 @@ class Wishes:
     """`max_retries`, where it is declared."""
     delay: bool
     """Whether `default_retry_delay` is declared."""
+    as_in_celery: bool = False
+    """Whether only what asks for a retry is tried again, as the client's Celery drop-in has it."""
 
 
 class _Unpublished:
@@ -86,6 +95,21 @@ class Retries(Task[Any, Any]):
             )
         return _Unpublished(now.args, now.kwargs)
 
+    def is_aborted(self, **_: Any) -> bool:
+        """Tell whether somebody has asked for the cancellation of this task, as `AbortableTask` does in Celery."""
+        attempt = attempt_of(self)
+        return attempt is not None and attempt.is_aborted
+
+    def update_state(  # noqa: D102 -- Celery documents it
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
+    ) -> None:
+        attempt = attempt_of(self)
+        said = None if attempt is None else attempt.speak()
+        if attempt is None or attempt.scribe is None or said is None or task_id not in {None, self.request.id}:
+            super().update_state(task_id=task_id, state=state, meta=meta, **kwargs)
+        else:
+            attempt.scribe.progressed(said, str(state or PROGRESS), meta_text(meta))
+
 
 def attempt_of(task: "Task[Any, Any]") -> Attempt | None:
     """Return the attempt that a task is right now, if Tidewheel runs it."""
@@ -101,6 +125,7 @@ def take_over(task: "Task[Any, Any]") -> Wishes:
     wishes = Wishes(
         limit=task.max_retries if _is_declared(task, "max_retries") else None,
         delay=_is_declared(task, "default_retry_delay"),
+        as_in_celery=getattr(task, "as_in_celery", False),
     )
     namespace: dict[str, Any] = {"max_retries": _max_retries(task), "override_max_retries": _override()}
     namespace |= {"wishes": wishes, "__module__": kind.__module__, "__qualname__": kind.__qualname__}

@@ -56,7 +56,7 @@ async def run_async(item: Item, *, judge: Judge) -> Ended:
     try:
         value = await _call(item)
     except BaseException as error:
-        if ends_the_process(error) or _is_cancelled(error):
+        if ends_the_process(error) or (_is_cancelled(error) and not item.attempt.is_aborted):
             raise
         return judge.raised(item, autoretry(task, error), time.monotonic() - started)
     return judge.returned(item, value, time.monotonic() - started)

@@ -42,6 +42,12 @@ class ExecutorSettings(SealingSettings, KindSettings):
         description="Seconds after its timeout in which a task must have ended by itself; then its child is killed.",
         examples=["5"],
     )
+    cancel_grace: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds after its cancel in which a running task must have ended; then its child is killed.",
+        examples=["10"],
+    )
     abandoned_after: float = Field(
         15.0,
         ge=1,

@@ -30,6 +30,7 @@ from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
+from tidewheel_gateway.bulk import EVERY, Bulk
 from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.edge import Edge, answer_refusal
 from tidewheel_gateway.finals import Finals
@@ -41,10 +42,12 @@ from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
 from tidewheel_gateway.routes import (
     actions,
+    bulk,
     executors,
     fires,
     handlers,
     intake,
+    logs,
     operations,
     preview,
     queues,
@@ -112,8 +115,9 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         },
     )
     app.state.parts = parts
-    reading = (schedules, fires, preview, queues, handlers, executors, routes_rules, operations)
-    for module in (intake, tasks, actions, *reading):
+    busy = (intake, tasks, bulk, logs, actions)
+    others = (schedules, fires, preview, queues, handlers, executors, routes_rules, operations)
+    for module in (*busy, *others):
         # The busiest routes come first, and directly: a router that is included is asked twice for each call.
         app.router.routes.extend(module.router.routes)
     _document(app)
@@ -143,9 +147,11 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, met
         async with engine.connect() as connection:
             return await queries.api_key_find(connection, key_id)
 
+    transactions = engine.execution_options(isolation_level="READ COMMITTED")
     return Parts(
         engine=engine,
-        transactions=engine.execution_options(isolation_level="READ COMMITTED"),
+        transactions=transactions,
+        bulk=Bulk(transactions, wakeups),
         sealer=sealer,
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),
         fingerprints=Fingerprints(keyring),
@@ -198,6 +204,7 @@ class _Lifespan:
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
                 Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
                 Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
+                Loop(name="bulk", tick=self._parts.bulk.tick, every=EVERY, wake=self._parts.bulk.wake),
                 Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,

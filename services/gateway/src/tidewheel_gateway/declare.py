@@ -78,12 +78,12 @@ def answers(*refusals: int, body: bool = False) -> dict[int | str, Extra]:
     return {status: {"description": _WORDS[status], "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
-def takes(model: str | None = None, *, keyed: bool = False, matched: bool = False) -> Extra:
+def takes(model: str | None = None, *, keyed: bool = False, matched: bool = False, required: bool = True) -> Extra:
     """Return the declaration of a body, which the route reads by itself, and of headers."""
     extra: Extra = {}
     if model is not None:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
-        extra["requestBody"] = {"required": True, "content": content}
+        extra["requestBody"] = {"required": required, "content": content}
     if headers := [*([IDEMPOTENCY] if keyed else []), *([IF_MATCH] if matched else [])]:
         extra["parameters"] = headers
     return extra

@@ -178,9 +178,10 @@ def _dependencies(draft: _Draft, place: int, candidate: Candidate) -> list[Depen
         Dependency(
             task_id=draft.made[place],
             parent_id=parent,
+            place=at,
             outcome=counts(draft.known.get(parent), spec.on_parent_failure),
         )
-        for parent in dict.fromkeys(parents)
+        for at, parent in enumerate(dict.fromkeys(parents))
         if parent is not None
     ]
 

@@ -1,12 +1,13 @@
 """Lists tasks: the one query that truly varies, so it is built, and never from text that a caller sent."""
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, to_json
-from sqlalchemy import Select, Text, cast, literal, null, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.fields import Instant
@@ -24,8 +25,8 @@ def _no_nul(value: str) -> str:
 _Word = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
 
 
-class TaskFilter(BaseModel):
-    """Which tasks are listed, and how many."""
+class TaskQuery(BaseModel):
+    """Which tasks are meant."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -33,9 +34,31 @@ class TaskFilter(BaseModel):
     queue: _Word | None = None
     handler: _Word | None = None
     tag: _Word | None = None
+    error_type: _Word | None = Field(None, description="The type of the last error.")
+    reason: _Word | None = Field(None, description="Why it ended other than by its handler's return.")
     schedule: UUID | None = Field(None, description="Only what this schedule fired.")
     created_after: Instant | None = Field(None, description="Created at or after this time.")
     created_before: Instant | None = Field(None, description="Created before this time.")
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what its tasks fulfil."""
+        wanted = [
+            tasks.c.state.in_([str(state) for state in self.state]) if self.state else None,
+            tasks.c.queue == self.queue if self.queue is not None else None,
+            tasks.c.handler == self.handler if self.handler is not None else None,
+            tasks.c.tags.contains([self.tag]) if self.tag is not None else None,
+            tasks.c.error_type == self.error_type if self.error_type is not None else None,
+            tasks.c.reason == self.reason if self.reason is not None else None,
+            tasks.c.schedule_id == self.schedule if self.schedule is not None else None,
+            tasks.c.created_at >= self.created_after if self.created_after is not None else None,
+            tasks.c.created_at < self.created_before if self.created_before is not None else None,
+        ]
+        return [condition for condition in wanted if condition is not None]
+
+
+class TaskFilter(TaskQuery):
+    """Which tasks are listed, and how many."""
+
     limit: int = Field(50, ge=1, le=200)
     cursor: _Word | None = Field(None, description="`next_cursor` of the page before, with the same filters.")
 
@@ -84,14 +107,20 @@ async def list_tasks(connection: AsyncConnection, tenant: UUID, wanted: TaskFilt
 
 
 def _filtered(tenant: UUID, wanted: TaskFilter) -> Select[tuple[object, ...]]:
-    statement = select(*_COLUMNS).where(tasks.c.tenant_id == tenant)
-    conditions = [
-        tasks.c.state.in_([str(state) for state in wanted.state]) if wanted.state else None,
-        tasks.c.queue == wanted.queue if wanted.queue is not None else None,
-        tasks.c.handler == wanted.handler if wanted.handler is not None else None,
-        tasks.c.tags.contains([wanted.tag]) if wanted.tag is not None else None,
-        tasks.c.schedule_id == wanted.schedule if wanted.schedule is not None else None,
-        tasks.c.created_at >= wanted.created_after if wanted.created_after is not None else None,
-        tasks.c.created_at < wanted.created_before if wanted.created_before is not None else None,
-    ]
-    return statement.where(*(condition for condition in conditions if condition is not None))
+    return select(*_COLUMNS).where(tasks.c.tenant_id == tenant, *wanted.conditions())
+
+
+async def count_tasks(connection: AsyncConnection, tenant: UUID, wanted: TaskQuery) -> int:
+    """Count a tenant's tasks."""
+    statement = select(func.count()).select_from(tasks).where(tasks.c.tenant_id == tenant, *wanted.conditions())
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def next_tasks(
+    connection: AsyncConnection, tenant: UUID, wanted: TaskQuery, *, behind: UUID | None, until: datetime, most: int
+) -> list[UUID]:
+    """Read ids of a tenant's tasks in their order, behind one of them, of those that were there at a moment."""
+    statement = select(tasks.c.id).where(tasks.c.tenant_id == tenant, tasks.c.created_at <= until, *wanted.conditions())
+    if behind is not None:
+        statement = statement.where(tasks.c.id > behind)
+    return list((await connection.execute(statement.order_by(tasks.c.id).limit(most))).scalars())

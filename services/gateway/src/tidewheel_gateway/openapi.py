@@ -9,7 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from tidewheel_common.core.submission import BatchSubmission, TaskSubmission
 from tidewheel_gateway.examples import PROBLEM, STORED_SCHEDULE, STORED_TASK
-from tidewheel_gateway.routes.actions import TaskPatch
+from tidewheel_gateway.routes.actions import TaskPatch, TaskRedrive
+from tidewheel_gateway.routes.bulk import OperationSubmission
 from tidewheel_gateway.routes.fires import BackfillRange
 from tidewheel_gateway.routes.notification_rules import NotificationRule
 from tidewheel_gateway.routes.preview import RulePreview
@@ -28,6 +29,7 @@ the request then does nothing twice. `X-Request-Id` comes back as it was sent; `
 
 _TAGS: Final = [
     {"name": "tasks", "description": "Submit tasks, follow them, act on them."},
+    {"name": "bulk", "description": "One action on many tasks, and the dead letters."},
     {"name": "schedules", "description": "Tasks that come again and again."},
     {"name": "queues", "description": "What waits in them, and what keeps it back."},
     {"name": "handlers", "description": "What the executors can run."},
@@ -39,6 +41,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     TaskSubmission,
     BatchSubmission,
     TaskPatch,
+    TaskRedrive,
+    OperationSubmission,
     ScheduleSubmission,
     SchedulePatch,
     BackfillRange,

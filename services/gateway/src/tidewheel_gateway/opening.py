@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
@@ -36,6 +36,15 @@ def open_error(sealer: Sealer, record: AttemptRecord, *, tenant: UUID, task_id: 
     opened = _open(sealer, {"error": record.error}, tenant=tenant, task_id=task_id, schedule_id=None)
     text = opened.texts["error"]
     return opened.unreadable.get("error") if text is None else text.decode(errors="replace")
+
+
+def open_said(sealer: Sealer, sealed: bytes | None, *, tenant: UUID, task_id: UUID, field: str) -> Any:
+    """Open JSON that an attempt has said; when it does not open, `{"unreadable": why}` stands in its place."""
+    opened = _open(sealer, {field: sealed}, tenant=tenant, task_id=task_id, schedule_id=None)
+    text = opened.texts[field]
+    return (
+        {"unreadable": opened.unreadable[field]} if text is None and opened.unreadable else from_json(text or b"null")
+    )
 
 
 def _open(

@@ -12,6 +12,7 @@ from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.auth import Authenticator, Tenant
+from tidewheel_gateway.bulk import Bulk
 from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
@@ -47,6 +48,7 @@ class Parts:
     signatures: Signatures
     rules: NotificationRules
     wakeups: Wakeups
+    bulk: Bulk
     metrics: GatewayMetrics
     health: Health
     readiness: Health

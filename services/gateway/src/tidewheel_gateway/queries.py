@@ -23,6 +23,7 @@ from tidewheel_gateway.records import (
     KeyRecord,
     KeyTaken,
     KeyUse,
+    LogRecord,
     Serving,
     Stored,
     Submission,
@@ -117,6 +118,7 @@ async def dependencies_insert(connection: AsyncConnection, dependencies: Sequenc
         "tasks": [each.task_id for each in dependencies],
         "parents": [each.parent_id for each in dependencies],
         "outcomes": [each.outcome for each in dependencies],
+        "places": [each.place for each in dependencies],
     }
     await connection.execute(_STATEMENTS.clause("dependencies_insert"), parameters)
 
@@ -156,35 +158,66 @@ async def task_state(connection: AsyncConnection, tenant_id: UUID, task_id: UUID
 
 
 async def task_attempts(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> list[AttemptRecord]:
-    """Read the attempt log of a task, the first attempt first."""
+    """Read the attempts of a task, the first one first and the one that runs last."""
     rows = await _many(connection, "task_attempts", {"tenant_id": tenant_id, "id": task_id})
     return [AttemptRecord(**row) for row in rows]
 
 
-async def task_cancel(
-    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
-) -> State | None:
-    """Cancel a task, or ask for it when it runs; None when it is final or not there."""
-    return await _moved(connection, "task_cancel", tenant_id, task_id, now)
+async def task_logs(
+    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, after: tuple[int, int], most: int
+) -> list[LogRecord]:
+    """Read pieces of what a task's attempts have logged, beyond an attempt and its part."""
+    attempt, part = after
+    parameters = {"tenant_id": tenant_id, "id": task_id, "attempt": attempt, "part": part, "most": most}
+    return [LogRecord(**row) for row in await _many(connection, "task_logs", parameters)]
 
 
-async def task_redrive(
-    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
-) -> State | UniqueTaken | None:
-    """Give a task that ended badly a fresh start; None when it did not, or is not there."""
+async def tasks_cancel(
+    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
+) -> dict[UUID, State]:
+    """Cancel tasks, or ask for it where they run; what is final or not there is missing in the answer."""
+    return await _moved(connection, "tasks_cancel", {"tenant_id": tenant_id, "ids": list(ids), "now": now})
+
+
+async def tasks_redrive(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    ids: Sequence[UUID],
+    *,
+    payload: bytes | None = None,
+    now: datetime | None = None,
+) -> dict[UUID, State] | UniqueTaken:
+    """Give tasks that ended badly a fresh start; what did not, or is not there, is missing in the answer.
+
+    Args:
+        connection: where; it is of no more use inside of a transaction when a unique key is taken.
+        tenant_id: whose.
+        ids: which.
+        payload: the new payload of all of them, sealed; None leaves theirs.
+        now: instead of the database's clock.
+    """
+    parameters = {"tenant_id": tenant_id, "ids": list(ids), "payload": payload, "now": now}
     try:
-        return await _moved(connection, "task_redrive", tenant_id, task_id, now)
+        return await _moved(connection, "tasks_redrive", parameters)
     except IntegrityError as error:
         if not violates_unique(error):
             raise
         return UniqueTaken()
 
 
-async def task_discard(
-    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, now: datetime | None = None
-) -> State | None:
-    """Let the reaper have a final task now; None when it is not final, or not there."""
-    return await _moved(connection, "task_discard", tenant_id, task_id, now)
+async def tasks_discard(
+    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
+) -> dict[UUID, State]:
+    """Let the reaper have final tasks now; what is not final, or not there, is missing in the answer."""
+    return await _moved(connection, "tasks_discard", {"tenant_id": tenant_id, "ids": list(ids), "now": now})
+
+
+async def tasks_reprioritise(
+    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], priority: int
+) -> dict[UUID, State]:
+    """Give tasks that are not in Redis yet another priority; the others are missing in the answer."""
+    parameters = {"tenant_id": tenant_id, "ids": list(ids), "priority": priority}
+    return await _moved(connection, "tasks_reprioritise", parameters)
 
 
 async def task_edit(
@@ -217,11 +250,8 @@ async def task_edit(
     return None if row is None else State(row["state"])
 
 
-async def _moved(
-    connection: AsyncConnection, name: str, tenant_id: UUID, task_id: UUID, now: datetime | None
-) -> State | None:
-    row = await _one(connection, name, {"tenant_id": tenant_id, "id": task_id, "now": now})
-    return None if row is None else State(row["state"])
+async def _moved(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> dict[UUID, State]:
+    return {row["id"]: State(row["state"]) for row in await _many(connection, name, parameters)}
 
 
 async def executors_serving(

@@ -95,9 +95,11 @@ WHERE id = ANY (CAST(:ids AS uuid[])) AND NOT awaited
     AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running', 'dead', 'cancelled', 'expired');
 
 -- name: dependencies_insert :exec
--- Keep who depends on whom.
-INSERT INTO dependencies (task_id, parent_id, outcome)
-SELECT * FROM unnest(CAST(:tasks AS uuid[]), CAST(:parents AS uuid[]), CAST(:outcomes AS text[]));
+-- Keep who depends on whom, in the order in which parents were named.
+INSERT INTO dependencies (task_id, parent_id, outcome, place)
+SELECT * FROM unnest(
+    CAST(:tasks AS uuid[]), CAST(:parents AS uuid[]), CAST(:outcomes AS text[]), CAST(:places AS integer[])
+);
 
 -- name: idempotency_find :one
 -- Read what an idempotency key stands for.
@@ -136,17 +138,38 @@ WHERE id = :id AND tenant_id = :tenant_id;
 SELECT state FROM tasks WHERE id = :id AND tenant_id = :tenant_id;
 
 -- name: task_attempts :many
--- Read the attempt log of a task, the first attempt first.
-SELECT attempt, executor_id, state, started_at, finished_at, error, error_type
-FROM attempts
-WHERE task_id = :id AND tenant_id = :tenant_id
-ORDER BY attempt;
+-- Read the attempts of a task, the first one first and the one that runs last, each with how far it said to be.
+WITH made AS (
+    SELECT task_id, attempt, executor_id, state, started_at, finished_at, error, error_type
+    FROM attempts
+    WHERE task_id = :id AND tenant_id = :tenant_id
+    UNION ALL
+    SELECT id, attempt, executor_id, state, started_at, NULL, NULL, NULL
+    FROM tasks
+    WHERE id = :id AND tenant_id = :tenant_id AND state = 'running'
+)
+SELECT made.attempt, made.executor_id, made.state, made.started_at, made.finished_at, made.error, made.error_type,
+    progress.state AS progress_state, progress.meta AS progress_meta, progress.updated_at AS progress_at
+FROM made
+LEFT JOIN attempt_progress AS progress ON progress.task_id = made.task_id AND progress.attempt = made.attempt
+ORDER BY made.attempt;
 
--- name: task_cancel :one
+-- name: task_logs :many
+-- Read pieces of what a task's attempts have logged, in the order in which it was said, beyond a place.
+SELECT attempt, part, lines
+FROM attempt_logs
+WHERE task_id = :id AND tenant_id = :tenant_id
+    AND (attempt, part) > (CAST(:attempt AS integer), CAST(:part AS integer))
+ORDER BY attempt, part
+LIMIT :most;
+
+-- name: tasks_cancel :many
 -- transition: blocked -> cancelled, waiting -> cancelled, ready -> cancelled, queued -> cancelled
--- Cancel a task that does not run; ask the executor to cancel one that does.
+-- Cancel tasks that do not run; ask the executors to cancel those that do.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
 )
 UPDATE tasks SET
     state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
@@ -157,18 +180,22 @@ UPDATE tasks SET
     wait_until = NULL,
     ready_at = NULL,
     queued_at = CASE WHEN state = 'running' THEN queued_at END
-FROM clock
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
-RETURNING state;
+FROM clock, held
+WHERE tasks.id = held.id AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
+RETURNING tasks.id, tasks.state;
 
--- name: task_redrive :one
+-- name: tasks_redrive :many
 -- transition: dead -> ready, cancelled -> ready, expired -> ready
--- Give a task that ended badly a fresh start; its attempts go on counting, as they fence.
+-- Give tasks that ended badly a fresh start, with another payload where there is one; their attempts go on counting, as they
+-- fence.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
 )
 UPDATE tasks SET
     state = 'ready',
+    payload = coalesce(CAST(:payload AS bytea), payload),
     ready_at = clock.now,
     run_at = least(run_at, clock.now),
     expires_at = CASE WHEN expires_at > clock.now THEN expires_at END,
@@ -187,9 +214,9 @@ UPDATE tasks SET
     ),
     -- Dependants that stayed blocked by its failure are to hear of what comes now.
     awaited = awaited OR EXISTS (SELECT FROM dependencies WHERE parent_id = tasks.id AND outcome IS NULL)
-FROM clock
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('dead', 'cancelled', 'expired')
-RETURNING state;
+FROM clock, held
+WHERE tasks.id = held.id AND state IN ('dead', 'cancelled', 'expired')
+RETURNING tasks.id, tasks.state;
 
 -- name: task_edit :one
 -- transition: waiting -> ready, ready -> waiting
@@ -222,11 +249,25 @@ FROM clock
 WHERE id = :id AND tenant_id = :tenant_id AND state IN ('waiting', 'ready')
 RETURNING state;
 
--- name: task_discard :one
--- Let the reaper have a final task now.
+-- name: tasks_discard :many
+-- Let the reaper have final tasks now.
+WITH held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
+)
 UPDATE tasks SET remove_at = coalesce(CAST(:now AS timestamptz), clock_timestamp())
-WHERE id = :id AND tenant_id = :tenant_id AND state IN ('complete', 'dead', 'cancelled', 'expired')
-RETURNING state;
+FROM held
+WHERE tasks.id = held.id AND state IN ('complete', 'dead', 'cancelled', 'expired')
+RETURNING tasks.id, tasks.state;
+
+-- name: tasks_reprioritise :many
+-- Give tasks that are not in Redis yet another priority.
+WITH held AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY (CAST(:ids AS uuid[])) AND tenant_id = :tenant_id ORDER BY id FOR UPDATE
+)
+UPDATE tasks SET priority = CAST(:priority AS smallint)
+FROM held
+WHERE tasks.id = held.id AND state IN ('blocked', 'waiting', 'ready')
+RETURNING tasks.id, tasks.state;
 
 -- name: queue_set :one
 -- Pause, resume or limit a queue; what is not to be set stays as it is.

@@ -85,10 +85,11 @@ class UniqueTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One parent of one task; `outcome` is the parent's final state where it counts already."""
+    """One parent of one task, the n-th that it named; `outcome` is its final state where it counts already."""
 
     task_id: UUID
     parent_id: UUID
+    place: int
     outcome: State | None = None
 
 
@@ -152,15 +153,27 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One attempt of a task; its error is sealed."""
+    """One attempt of a task; its error and the `meta` of its progress are sealed."""
 
     attempt: int
     executor_id: UUID | None
     state: str
     started_at: datetime | None
-    finished_at: datetime
+    finished_at: datetime | None
     error: bytes | None
     error_type: str | None
+    progress_state: str | None
+    progress_meta: bytes | None
+    progress_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """Some lines of an attempt's log, sealed."""
+
+    attempt: int
+    part: int
+    lines: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,22 +109,49 @@ class BatchResult(BaseModel):
     results: list[Accepted | Refused]
 
 
+class Progress(BaseModel):
+    """How far an attempt is, in the words of its handler."""
+
+    state: str
+    meta: Any
+    updated_at: datetime
+
+
 class Attempt(BaseModel):
     """One attempt of a task."""
 
     attempt: int
     executor_id: UUID | None
-    state: str
+    state: str = Field(description="`running` while it runs, and then how it ended.")
     started_at: datetime | None
-    finished_at: datetime
+    finished_at: datetime | None
     error_type: str | None
     error: str | None
+    progress: Progress | None = Field(description="What the handler said last with `self.update_state()`.")
 
 
 class AttemptLog(BaseModel):
-    """Every finished attempt of a task, the first one first."""
+    """Every attempt of a task, the first one first."""
 
     data: list[Attempt]
+
+
+class LogLine(BaseModel):
+    """What a handler has logged."""
+
+    attempt: int
+    at: datetime | None = Field(description="By the clock of the executor; null for a remark of Tidewheel's own.")
+    level: str
+    logger: str
+    message: str
+
+
+class LogPage(BaseModel):
+    """Lines in the order in which they were logged."""
+
+    data: list[LogLine]
+    next_cursor: str | None = Field(description="Pass it as `after` to read on, also when no line was there yet.")
+    state: State = Field(description="Where the task is; once it is final and no line comes, none will.")
 
 
 class ScheduleSummary(BaseModel):
@@ -304,9 +331,13 @@ def task(record: TaskRecord, opened: Opened) -> bytes:
     return join(task_summary(record), texts)
 
 
-def attempt(record: AttemptRecord, error: str | None) -> Json:
-    """Return an attempt with its error opened."""
-    return {**{name: getattr(record, name) for name in Attempt.model_fields}, "error": error}
+def attempt(record: AttemptRecord, error: str | None, progress: Any) -> Json:
+    """Return an attempt with its error, and the `meta` of its progress, opened."""
+    said = None
+    if record.progress_state is not None:
+        said = {"state": record.progress_state, "meta": progress, "updated_at": record.progress_at}
+    names = [name for name in Attempt.model_fields if name not in {"error", "progress"}]
+    return {**{name: getattr(record, name) for name in names}, "error": error, "progress": said}
 
 
 def schedule_summary(record: ScheduleRecord) -> Json:

@@ -1,4 +1,4 @@
-"""Deletes what outlives its use: expired idempotency keys, and old entries of the schedules' ledgers."""
+"""Deletes what outlives its use: expired idempotency keys, old entries of ledgers, bulk operations that are over."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,9 +15,12 @@ KEEP = 3600.0
 FIRES_AGE = 30 * 86_400.0
 """Seconds for which a fire stays in its schedule's ledger, where the settings do not say otherwise."""
 
+OPERATIONS_AGE = 30 * 86_400.0
+"""Seconds for which a bulk operation can be read after its end."""
+
 
 class Forget:
-    """Deletes idempotency keys and fires."""
+    """Deletes idempotency keys, fires and bulk operations."""
 
     def __init__(
         self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH, fires_age: float = FIRES_AGE
@@ -32,6 +35,7 @@ class Forget:
         async with self._engine.connect() as connection:
             keys = await queries.idempotency_keys_remove(connection, most=self._batch, keep=KEEP)
             fires = await queries.fires_remove(connection, most=self._batch, age=self._fires_age)
+            operations = await queries.operations_remove(connection, most=self._batch, age=OPERATIONS_AGE)
         self._metrics.keys.inc(keys)
         self._metrics.fires.inc(fires)
-        return AGAIN if self._batch in {keys, fires} else None
+        return AGAIN if self._batch in {keys, fires, operations} else None

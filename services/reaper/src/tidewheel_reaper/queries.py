@@ -40,3 +40,10 @@ async def fires_remove(connection: AsyncConnection, *, most: int, age: float, no
     parameters = {"most": most, "age": age, "now": now}
     row = (await connection.execute(_STATEMENTS.clause("fires_remove"), parameters)).one()
     return int(row.fires)
+
+
+async def operations_remove(connection: AsyncConnection, *, most: int, age: float, now: datetime | None = None) -> int:
+    """Delete bulk operations that have been over for more than `age` seconds, and return how many."""
+    parameters = {"most": most, "age": age, "now": now}
+    row = (await connection.execute(_STATEMENTS.clause("operations_remove"), parameters)).one()
+    return int(row.operations)

@@ -2,9 +2,9 @@
 
 -- name: tasks_remove :one
 -- transition: complete -> (deleted), dead -> (deleted), cancelled -> (deleted), expired -> (deleted)
--- Delete final tasks whose removal delay has passed, with their attempts and the parents that they had; count them.
--- A task that others are still blocked by is kept for another while: a person may yet redrive it. So is one of whose end
--- nobody has been told yet.
+-- Delete final tasks whose removal delay has passed, with their attempts, what those have said, and the parents that they
+-- had; count them. A task that others are still blocked by is kept for another while: a person may yet redrive it. So is one
+-- of whose end nobody has been told yet.
 WITH clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),
@@ -41,6 +41,16 @@ forgotten AS (
     DELETE FROM attempts
      USING gone
      WHERE attempts.task_id = gone.id
+),
+unsaid AS (
+    DELETE FROM attempt_logs
+     USING gone
+     WHERE attempt_logs.task_id = gone.id
+),
+unmeasured AS (
+    DELETE FROM attempt_progress
+     USING gone
+     WHERE attempt_progress.task_id = gone.id
 ),
 unlinked AS (
     DELETE FROM dependencies
@@ -91,6 +101,20 @@ gone AS (
            )
 )
 SELECT count(*) AS keys_seen FROM expired;
+
+-- name: operations_remove :one
+-- Delete bulk operations that have been over for longer than an age, and count them.
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM operations
+     WHERE finished_at < coalesce(CAST(:now AS timestamptz), clock_timestamp())
+                         - make_interval(secs => CAST(:age AS double precision))
+     LIMIT CAST(:most AS integer)
+       FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM operations USING chosen WHERE operations.id = chosen.id RETURNING operations.id
+)
+SELECT count(*) AS operations FROM gone;
 
 -- name: fires_remove :one
 -- Delete the entries of the schedules' ledgers that are older than an age, and count them.

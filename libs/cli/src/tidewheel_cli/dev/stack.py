@@ -147,11 +147,18 @@ def _services(
     blueprint: Blueprint, environment: Mapping[str, str], state_dir: Path, *, port: int, options: Options
 ) -> list[Program]:
     ports = free_ports(len(blueprint.services))
+    # Handlers may submit tasks themselves.
+    address = {"TIDEWHEEL_URL": f"http://{LOOPBACK}:{port}", "TIDEWHEEL_API_KEY": environment[_API_KEY]}
     return [
         _service(
             service,
             port=port if service.port_setting == "TIDEWHEEL_PORT" else free,
-            environment={**environment, "TIDEWHEEL_HANDLERS": options.all_handlers, "TIDEWHEEL_HOST": LOOPBACK},
+            environment={
+                **environment,
+                **address,
+                "TIDEWHEEL_HANDLERS": options.all_handlers,
+                "TIDEWHEEL_HOST": LOOPBACK,
+            },
             log=_fresh_log(state_dir, service.name),
         )
         for service, free in zip(blueprint.services, ports, strict=True)

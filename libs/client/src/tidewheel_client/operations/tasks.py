@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Unpack
 
 from tidewheel_client.call import Call, Listing, listing, many, nothing, one
-from tidewheel_client.models import Attempt, BatchItem, Explanation, Task, TaskSummary
+from tidewheel_client.models import Attempt, BatchItem, DeadLetters, Explanation, LogPage, Operation, Task, TaskSummary
 from tidewheel_client.options import NewTask, TaskChanges, TaskFilter, TaskOptions
 from tidewheel_client.values import Id, Payload, path_of, plain, wire
 
@@ -53,9 +53,39 @@ def cancel_task(task_id: Id) -> Call[Task]:
     return Call(method="POST", path=f"{_path(task_id)}:cancel", read=one(Task))
 
 
-def redrive_task(task_id: Id) -> Call[Task]:
-    """Give a dead, cancelled or expired task a fresh start."""
-    return Call(method="POST", path=f"{_path(task_id)}:redrive", repeatable=False, read=one(Task))
+def redrive_task(task_id: Id, *, payload: Payload = None) -> Call[Task]:
+    """Give a dead, cancelled or expired task a fresh start, with another payload if one is given."""
+    body = None if payload is None else wire({"payload": payload})
+    return Call(method="POST", path=f"{_path(task_id)}:redrive", body=body, repeatable=False, read=one(Task))
+
+
+def read_logs(task_id: Id, *, after: str | None = None) -> Call[LogPage]:
+    """Read what the handlers of a task have logged; with the `next_cursor` of the page before, read on."""
+    return Call(
+        method="GET", path=f"{_path(task_id)}/logs", params={} if after is None else {"after": after}, read=one(LogPage)
+    )
+
+
+def list_dead_letters() -> Call[list[DeadLetters]]:
+    """Read the dead tasks, counted by their handler, error and reason."""
+    return Call(method="GET", path="/v1/dead-letters", read=many(DeadLetters))
+
+
+def start_operation(
+    action: str,
+    filter: Mapping[str, Any],  # noqa: A002 -- the word of the API
+    *,
+    priority: str | None = None,
+    dry_run: bool = False,
+) -> Call[Operation]:
+    """Cancel, redrive, delete or reprioritise all tasks that a filter means; with `dry_run`, only count them."""
+    body = wire({"action": action, "filter": filter, "priority": priority, "dry_run": dry_run})
+    return Call(method="POST", path="/v1/operations", body=body, repeatable=False, read=one(Operation))
+
+
+def get_operation(operation_id: Id) -> Call[Operation]:
+    """Read how far a bulk operation is."""
+    return Call(method="GET", path=f"/v1/operations/{path_of(operation_id)}", read=one(Operation))
 
 
 def edit_task(task_id: Id, **changes: Unpack[TaskChanges]) -> Call[Task]:

@@ -276,4 +276,8 @@ ROUTES: Final[list[tuple[str, str, Callable[[Asked], Answer]]]] = [
     ("POST", f"{_QUEUE}:(pause|resume)", _refused("queues")),
     ("PATCH", _QUEUE, _refused("queues")),
     ("GET", "/v1/executors", _refused("executors")),
+    ("GET", f"{_TASK}/logs", _refused("logs")),
+    ("GET", "/v1/dead-letters", _refused("groups of dead letters")),
+    ("POST", "/v1/operations", _refused("bulk operations")),
+    ("GET", "/v1/operations/[^/:]+", _refused("bulk operations")),
 ]

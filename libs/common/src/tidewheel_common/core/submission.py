@@ -82,7 +82,9 @@ class TaskSubmission(Strict):
     depends_on: tuple[Parent, ...] = Field(
         (),
         max_length=MOST_PARENTS,
-        description='It is `blocked` until these are `complete`: ids, or `{"index": n}` for item n of the same batch.',
+        description='It is `blocked` until these are `complete`: ids, or `{"index": n}` for item n of the same batch. '
+        'An argument `{"$parent": 0}` in its payload becomes the result of the first one, `{"$parent": "*"}` all '
+        "of them, as a list.",
     )
     on_parent_failure: ParentFailureWord = Field(
         "cancel",

@@ -4,7 +4,7 @@ The migrations make the schema; this file describes it, for queries that truly v
 `alembic check`, which holds the two against each other.
 """
 
-from sqlalchemy import Boolean, Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, LargeBinary, MetaData, Text, Uuid, text
 from sqlalchemy import Table as _Table
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB, SMALLINT, TIMESTAMP
 
@@ -133,15 +133,68 @@ Index(
     postgresql_where=tasks.c.concurrency_key.is_not(None) & tasks.c.queued_at.is_not(None),
 )
 
+Index(
+    "tasks_cancelling",
+    tasks.c.cancel_requested_at,
+    postgresql_where=tasks.c.cancel_requested_at.is_not(None) & tasks.c.remove_at.is_(None),
+)
+
 dependencies = _Table(
     "dependencies",
     metadata,
     Column("task_id", Uuid, primary_key=True),
     Column("parent_id", Uuid, primary_key=True),
     _maybe("outcome", Text),
+    _must("place", INTEGER, "0"),
 )
 
 Index("dependencies_open", dependencies.c.parent_id, postgresql_where=dependencies.c.outcome.is_(None))
+
+attempt_logs = _Table(
+    "attempt_logs",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True, autoincrement=False),
+    Column("part", INTEGER, primary_key=True, autoincrement=False),
+    _must("tenant_id", Uuid),
+    _must("lines", LargeBinary),
+    _must("written_at", _INSTANT),
+)
+
+attempt_progress = _Table(
+    "attempt_progress",
+    metadata,
+    Column("task_id", Uuid, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True, autoincrement=False),
+    _must("tenant_id", Uuid),
+    _must("state", Text),
+    _must("meta", LargeBinary),
+    _must("updated_at", _INSTANT),
+)
+
+operations = _Table(
+    "operations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _must("tenant_id", Uuid),
+    _must("action", Text),
+    _must("filter", JSONB),
+    _maybe("priority", SMALLINT),
+    _must("dry_run", Boolean),
+    _must("counted", BigInteger),
+    _must("done", BigInteger, "0"),
+    _must("failed", BigInteger, "0"),
+    _maybe("reached", Uuid),
+    _must("created_at", _INSTANT),
+    _maybe("finished_at", _INSTANT),
+)
+
+Index(
+    "operations_open",
+    operations.c.created_at,
+    operations.c.id,
+    postgresql_where=operations.c.finished_at.is_(None),
+)
 
 queues = _Table(
     "queues",

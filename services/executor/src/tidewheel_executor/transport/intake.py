@@ -39,6 +39,7 @@ class Intake:
     Attributes:
         node: Celery's node name, once the worker knows it.
         report_lost: Called with the hints of a message whose child died; must not block.
+        report_interrupted: Called with the hints of a message whose child we have killed; must not block.
         count: Called with the name of something that happened and how often.
         cutting_off: Whether children are ended because this worker stops; their tasks are not lost, but `cut_off`.
         turn: Visits that the pull script has made to queues; drives the taking of turns and the aging.
@@ -49,6 +50,7 @@ class Intake:
         self.packer = packer
         self.node = "executor"
         self.report_lost: Callable[[Sequence[Hint]], None] = _ignore
+        self.report_interrupted: Callable[[Sequence[Hint]], None] = _ignore
         self.count: Callable[[str, int], None] = _ignore
         self.turn = 0
         self.in_flight: dict[str, tuple[Entry, ...]] = {}
@@ -192,10 +194,13 @@ class Intake:
         """Note that what ends from now on ends because this worker stops."""
         self.cutting_off = True
 
-    def lose(self, hints: Sequence[Hint]) -> None:
-        """Report the tasks of a message whose child died or was killed."""
+    def lose(self, hints: Sequence[Hint], *, cut_off: bool = False) -> None:
+        """Report the tasks of a message whose child died or was killed; `cut_off` when we have killed it ourselves."""
         if self.cutting_off:
             self.cut_off += hints
+            return
+        if cut_off:
+            self.report_interrupted(hints)
             return
         self.packer.forget({hint.handler for hint in hints})
         self.count("lost", len(hints))

@@ -3,14 +3,25 @@
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewheel_common.core.fields import PRIORITIES, Attempts, Duration, Instant, PriorityWord, Strict, Tags, Timeout
+from tidewheel_common.core.fields import (
+    PRIORITIES,
+    Attempts,
+    Duration,
+    Instant,
+    Payload,
+    PriorityWord,
+    Strict,
+    Tags,
+    Timeout,
+)
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.submission import untimely_times
-from tidewheel_common.core.validation import given, validate
+from tidewheel_common.core.validation import encode_payload, given, validate
+from tidewheel_common.crypto.sealed import Subject
 from tidewheel_gateway import declare, queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
@@ -40,6 +51,25 @@ class TaskPatch(Strict):
     tags: Tags | None = None
 
 
+class TaskRedrive(Strict):
+    """What may be changed of a task that is redriven."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"payload": {"user_id": 43}}]})
+
+    payload: Payload | None = Field(None, description="Instead of the payload that it failed with.")
+
+
+async def _new_payload(request: Request) -> bytes | None:
+    if "content-type" not in request.headers:
+        return None  # the usual redrive has no body
+    body, document = await read_json(request)
+    asked = validate(TaskRedrive, document, nul=may_hold_nul(body))
+    encoded = asked if isinstance(asked, list) or asked.payload is None else encode_payload(asked.payload)
+    if isinstance(encoded, list):
+        raise invalid(encoded)
+    return encoded if isinstance(encoded, bytes) else None
+
+
 async def _existing(parts: Parts, tenant: Tenant, task_id: UUID) -> TaskRecord:
     async with parts.engine.connect() as connection:
         record = await queries.task_find(connection, tenant, task_id)
@@ -58,10 +88,14 @@ async def _existing(parts: Parts, tenant: Tenant, task_id: UUID) -> TaskRecord:
     },
 )
 async def cancel_task(request: Request, task_id: UUID) -> Response:
-    """Cancel a task. One that runs is asked to stop; what becomes of it then is up to its handler."""
+    """Cancel a task.
+
+    One that runs is asked to stop: a coroutine is cancelled, a `def` handler interrupted. If it goes on all the same,
+    its process is killed after a while (`TIDEWHEEL_CANCEL_GRACE` of the executor). What succeeds before stays so.
+    """
     parts, tenant = parts_of(request), tenant_of(request)
     async with parts.engine.connect() as connection:
-        state = await queries.task_cancel(connection, tenant, task_id)
+        state = (await queries.tasks_cancel(connection, tenant, [task_id])).get(task_id)
     if state is State.CANCELLED:
         parts.wakeups.final.wake(str(task_id))
         parts.wakeups.scheduler.wake()  # it tells the dependants
@@ -75,19 +109,27 @@ async def cancel_task(request: Request, task_id: UUID) -> Response:
 @router.post(
     "/v1/tasks/{task_id:uuid}:redrive",
     response_class=Response,
-    responses={200: {"model": view.Task, "description": "It is ready again."}, **declare.answers(404, 409)},
+    openapi_extra=declare.takes("TaskRedrive", required=False),
+    responses={
+        200: {"model": view.Task, "description": "It is ready again."},
+        **declare.answers(404, 409, body=True),
+    },
 )
 async def redrive_task(request: Request, task_id: UUID) -> Response:
-    """Give a dead, cancelled or expired task a fresh start."""
+    """Give a dead, cancelled or expired task a fresh start, with another payload if you send one."""
     parts, tenant = parts_of(request), tenant_of(request)
+    payload = await _new_payload(request)
+    sealed = None
+    if payload is not None:
+        sealed = parts.sealer.seal(payload, tenant=tenant, subject=Subject.task(task_id), field="payload")
     async with parts.engine.connect() as connection:
-        state = await queries.task_redrive(connection, tenant, task_id)
-    if isinstance(state, UniqueTaken):
+        moved = await queries.tasks_redrive(connection, tenant, [task_id], payload=sealed)
+    if isinstance(moved, UniqueTaken):
         raise Problem(
             "unique_key_taken",
             "Another task that is not final has the same `unique_key`. Redrive this one when that one is final.",
         )
-    if state is None:
+    if not moved:
         found = await _existing(parts, tenant, task_id)
         raise Problem(
             "not_redrivable",
@@ -154,7 +196,7 @@ async def delete_task(request: Request, task_id: UUID) -> Response:
     """Delete a final task before its removal delay has passed."""
     parts, tenant = parts_of(request), tenant_of(request)
     async with parts.engine.connect() as connection:
-        state = await queries.task_discard(connection, tenant, task_id)
+        state = (await queries.tasks_discard(connection, tenant, [task_id])).get(task_id)
     if state is None:
         found = await _existing(parts, tenant, task_id)
         raise Problem("not_final", f"The task is `{found.state}`; cancel it first, or wait until it is final.")

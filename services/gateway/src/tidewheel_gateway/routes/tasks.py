@@ -14,9 +14,10 @@ from tidewheel_gateway import declare, queries, queue_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.explain import Explanation, Facts, explain
 from tidewheel_gateway.listing import TaskFilter, list_tasks
-from tidewheel_gateway.opening import open_error, open_task
+from tidewheel_gateway.opening import open_error, open_said, open_task
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import not_found
+from tidewheel_gateway.records import AttemptRecord
 
 LONGEST_WAIT: Final = 60.0
 """Seconds that an answer may be held."""
@@ -104,8 +105,15 @@ async def list_attempts(request: Request, task_id: UUID) -> Response:
         if await queries.task_state(connection, tenant, task_id) is None:
             raise not_found()
         records = await queries.task_attempts(connection, tenant, task_id)
-    log = [view.attempt(record, open_error(parts.sealer, record, tenant=tenant, task_id=task_id)) for record in records]
+    log = [_attempt(parts, tenant, task_id, record) for record in records]
     return Response(to_json({"data": log}), media_type=view.JSON)
+
+
+def _attempt(parts: Parts, tenant: Tenant, task_id: UUID, record: AttemptRecord) -> view.Json:
+    error = open_error(parts.sealer, record, tenant=tenant, task_id=task_id)
+    field = f"progress {record.attempt}"
+    meta = open_said(parts.sealer, record.progress_meta, tenant=tenant, task_id=task_id, field=field)
+    return view.attempt(record, error, meta)
 
 
 @router.get(

@@ -1,0 +1,82 @@
+"""The statements of `operations.sql`, one typed function each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewheel_common.store.sql import load_statements
+
+MOST_GROUPS: Final = 200
+"""Groups of dead letters that are counted."""
+
+_STATEMENTS = load_statements("tidewheel_gateway", "operations.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRow:
+    """A bulk operation to be kept; `filter` is JSON text."""
+
+    id: UUID
+    tenant_id: UUID
+    action: str
+    filter: str
+    priority: int | None
+    dry_run: bool
+    counted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A bulk operation that is worked on; `reached` is the last task that was looked at."""
+
+    id: UUID
+    tenant_id: UUID
+    action: str
+    filter: str
+    priority: int | None
+    reached: UUID | None
+    created_at: datetime
+
+
+async def operation_insert(connection: AsyncConnection, row: OperationRow, *, now: datetime | None = None) -> None:
+    """Keep a bulk operation."""
+    parameters = {name: getattr(row, name) for name in OperationRow.__slots__}
+    await connection.execute(_STATEMENTS.clause("operation_insert"), {**parameters, "now": now})
+
+
+async def operation_find(connection: AsyncConnection, tenant_id: UUID, operation_id: UUID) -> RowMapping | None:
+    """Read a bulk operation of a tenant."""
+    parameters = {"tenant_id": tenant_id, "id": operation_id}
+    return (await connection.execute(_STATEMENTS.clause("operation_find"), parameters)).mappings().one_or_none()
+
+
+async def operation_hold(connection: AsyncConnection) -> Held | None:
+    """Hold the oldest bulk operation that is not over, until the transaction ends."""
+    row = (await connection.execute(_STATEMENTS.clause("operation_hold"), {})).mappings().one_or_none()
+    return None if row is None else Held(**row)
+
+
+async def operation_advance(
+    connection: AsyncConnection,
+    operation_id: UUID,
+    *,
+    done: int,
+    failed: int,
+    reached: UUID | None,
+    over: bool,
+    now: datetime | None = None,
+) -> None:
+    """Note how far a bulk operation has come."""
+    parameters = {"id": operation_id, "done": done, "failed": failed, "reached": reached, "over": over, "now": now}
+    await connection.execute(_STATEMENTS.clause("operation_advance"), parameters)
+
+
+async def dead_letters(connection: AsyncConnection, tenant_id: UUID) -> Sequence[RowMapping]:
+    """Count a tenant's dead tasks by their handler, error and reason, the most frequent first."""
+    parameters = {"tenant_id": tenant_id, "most": MOST_GROUPS}
+    return (await connection.execute(_STATEMENTS.clause("dead_letters"), parameters)).mappings().all()
