@@ -148,7 +148,7 @@ async def working(directory: Path, database_url: str, **settings: str) -> AsyncI
                 "TIDEWHEEL_KEYS": "test:unused",
                 "TIDEWHEEL_HANDLERS": "tests.integration.throwaway",
                 "TIDEWHEEL_HEALTH_PORT": "0",
-                "TIDEWHEEL_CONCURRENCY": "2",
+                "TIDEWHEEL_CONCURRENCY": "3",
                 "TIDEWHEEL_EXECUTOR_HEARTBEAT": "0.2",
                 **settings,
             },
@@ -190,7 +190,7 @@ async def test_celery_can_be_inspected_while_it_works(worker: Worker) -> None:
     assert task in active
     assert f"{UUID(hex=task)}-1" in active
     stats = await worker.celery("inspect", "stats")
-    assert '"prefetch_count": 2' in stats
+    assert '"prefetch_count": 3' in stats
     assert '"stashed": 0' in stats
     assert worker.server.url not in stats + await worker.celery("inspect", "conf")
     await worker.redis.set(MARK, 1)
@@ -216,6 +216,31 @@ async def test_a_worker_takes_no_more_than_its_children_can_start(worker: Worker
     await worker.redis.set(MARK, 1)
     await worker.until_ran(ids)
     await worker.until_empty()
+
+
+async def test_slow_tasks_leave_a_child_to_the_short_ones_of_other_queues(worker: Worker) -> None:
+    await worker.until_ran(await worker.submit("t.short", 3))  # now it is known to be short
+    await worker.until_empty()
+    slow = await worker.submit("t.wait", 20, queue="slow")
+    await worker.until_ran(slow[:2])  # every lane of three children
+    short = await worker.submit("t.short", 50)
+    await worker.until_ran(short)
+    await worker.until_empty("default")
+    found = await depths(worker.redis, lines_of(["slow"]))
+    assert sum(depth.entries for depth in found.values()) == 20
+    stats = await worker.celery("inspect", "stats")
+    assert '"lanes_taken": 2' in stats
+    await worker.redis.set(MARK, 1)
+    await worker.until_ran(slow)
+    await worker.until_empty("slow")
+    assert sorted(await worker.ran()) == sorted({*await worker.ran()})  # none came twice
+
+
+async def test_a_single_child_takes_what_is_slow_too(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path, database_url, TIDEWHEEL_CONCURRENCY="1") as worker:
+        await worker.redis.set(MARK, 1)
+        await worker.until_ran(await worker.submit("t.wait", 3))
+        await worker.until_empty()
 
 
 async def test_an_emptied_redis_does_not_stop_the_worker(worker: Worker) -> None:

@@ -20,7 +20,9 @@ from tidewheel_executor.figures import Figures
 from tidewheel_executor.handlers import Handlers
 from tidewheel_executor.judge import Judge
 from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.relief import Relief
 from tidewheel_executor.wakes import Wakes
+from tidewheel_executor.watch import Watch
 
 NAME = "tidewheel-executor-child"
 
@@ -58,6 +60,14 @@ class Child:
         self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE, autocommit=True)
         self._redis = open_redis(birth.redis_url, client_name=NAME, pool_size=POOL_SIZE)
         self.registry = CollectorRegistry()
+        figures = Figures(self.registry)
+        relief = Relief(
+            database_url=birth.database_url,
+            redis_url=birth.redis_url,
+            executor_id=birth.terms.executor_id,
+            figures=figures,
+        )
+        self._watch = Watch(relief)
         self._kit = Kit(
             enter=self._loop.run_until_complete,
             engine=self._engine,
@@ -65,9 +75,10 @@ class Child:
             handlers=Handlers(app),
             terms=birth.terms,
             judge=Judge(jitter=birth.jitter),
-            figures=Figures(self.registry),
+            figures=figures,
             tell=Wakes(self._redis).tell,
             limit=SoftLimit(),
+            watch=self._watch,
             hostname=birth.hostname,
         )
 
@@ -77,6 +88,7 @@ class Child:
 
     def close(self) -> None:
         """Close the connections and the event loop, and send the spans that wait."""
+        self._watch.close()
         self._loop.run_until_complete(self._engine.dispose())
         self._loop.run_until_complete(self._redis.aclose())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
