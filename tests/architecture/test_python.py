@@ -26,7 +26,7 @@ LOOPS_ELSEWHERE = {
     "libs/client/src/tidewheel_client/testing/fake.py": "ends with the time that is to pass",
     "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, while its patience lasts",
     "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, while its patience lasts",
-    "services/executor/src/tidewheel_executor/watch.py": "a thread beside handlers that block, with no event loop of its own",
+    "services/executor/src/tidewheel_executor/watch.py": "a thread beside handlers that block",
 }
 
 _SQL = re.compile(
