@@ -55,6 +55,7 @@ end
 
 local function next_is_long(index)
   local key = KEYS[index]
+  if redis.call('XLEN', key) == 0 then return false end
   delivered[index] = delivered[index] or last_delivered(key)
   local entry = redis.call('XRANGE', key, '(' .. delivered[index], '+', 'COUNT', 1)[1]
   return entry and share_of(entry[2]) >= 1
