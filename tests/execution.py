@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from celery import Celery, signals
+from tests.support import wait_until
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
@@ -115,9 +116,18 @@ class World:
         rows: list[Any] = self.wait(self._database.fetch(query, *arguments))
         return rows
 
+    def until(self, query: str, *arguments: object, what: str) -> None:
+        """Wait until a query answers true; inside of a `def` handler too."""
+        self.wait(wait_until(lambda: self._database.fetchval(query, *arguments), what=what))
+
     def queue(self, handler: str, payload: Any = None, **columns: Any) -> Queued:
         task: Queued = self.wait(insert(self._database, handler, payload, **columns))
         return task
+
+    def owed(self) -> int:
+        """Count what the watch has taken from the batch and not given back yet."""
+        rest = self.child._watch._rest
+        return 0 if rest is None else len(rest.owed)
 
     def run(self, *tasks: Queued) -> Durations:
         return self.child.execute([task.hint for task in tasks])

@@ -27,6 +27,7 @@ LOOPS_ELSEWHERE = {
     "services/executor/src/tidewheel_executor/claim.py": "tries one statement again, while its patience lasts",
     "services/executor/src/tidewheel_executor/scribe.py": "tries one statement again, while its patience lasts",
     "services/executor/src/tidewheel_executor/finish.py": "tries one statement again, while its patience lasts",
+    "services/executor/src/tidewheel_executor/watch.py": "a thread beside handlers that block",
 }
 
 _SQL = re.compile(

@@ -33,7 +33,7 @@ class Shape:
     """
 
     executors: int = 2
-    concurrency: int = 2
+    concurrency: int = 3
     settings: Mapping[str, str] = field(default_factory=dict)
     machine: bool = False
 

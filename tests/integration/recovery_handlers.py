@@ -18,6 +18,14 @@ def mark(self: Any, path: str, seconds: float = 0.0) -> None:
         threading.Event().wait(seconds)
 
 
+@shared_task(name="r.block", bind=True)
+def block(self: Any, path: str, until: str | None = None) -> None:
+    """Write down the run; with `until`, wait for that file to be there."""
+    _note(path, f"{self.request.id} {self.request.attempt}")
+    while until is not None and not Path(until).exists():
+        threading.Event().wait(0.02)
+
+
 @shared_task(name="r.amark", bind=True)
 async def amark(self: Any, path: str, seconds: float = 0.0) -> None:
     """The same, as a coroutine."""

@@ -181,7 +181,7 @@ async def cluster(
             "TIDEWHEEL_BOOTSTRAP_API_KEY": KEY.text,
             "TIDEWHEEL_PORT": str(port),
             "TIDEWHEEL_HEALTH_PORT": "0",
-            "TIDEWHEEL_CONCURRENCY": "2",
+            "TIDEWHEEL_CONCURRENCY": "3",
             **settings,
         }
         made = Cluster(

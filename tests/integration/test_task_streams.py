@@ -40,7 +40,8 @@ def add(redis: Redis, stream: str, *hints: Hint) -> None:
 def pull(redis: Redis, queues: Sequence[str] = ("default",), **terms: Any) -> Pulled:
     keys = [key for queue in queues for key in stream_keys(queue)]
     wanted: dict[str, Any] = {
-        "consumer": "here#1", "room": 1000, "most": 2000, "longest": 300.0, "turn": 0, "shares": {}, **terms
+        "consumer": "here#1", "room": 1000, "most": 2000, "longest": 300.0, "turn": 0, "lanes": 1000, "shares": {},
+        **terms,
     }  # fmt: skip
     reply = redis.execute_command(*Pull(streams=keys, **wanted).command(loaded=False))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
     return read_pulled(reply, keys)
@@ -90,6 +91,30 @@ def test_a_pull_takes_exactly_what_there_is_room_for(redis: Redis) -> None:
 def test_what_was_lost_or_may_run_long_takes_a_whole_message(redis: Redis) -> None:
     add(redis, MEDIUM, hint(1, lost=1), hint(2, timeout=301.0), hint(3, timeout=299.0), hint(4))
     assert numbers(pull(redis, room=2, shares={"short": 0.1})) == [1, 2]
+
+
+def test_without_a_lane_only_what_is_short_is_read(redis: Redis) -> None:
+    add(redis, HIGH, hint(1, "long"), hint(2))
+    add(redis, MEDIUM, hint(3), hint(4, "long"), hint(5))
+    add(redis, LOW, hint(6))
+    pulled = pull(redis, lanes=1, shares={"short": 0.1})
+    assert numbers(pulled) == [1, 2, 3, 6]  # the long one that follows waits for a lane, and what stands behind it
+    assert (pulled.blocked, pending(redis, MEDIUM)) == (1, 1)
+    pulled = pull(redis, lanes=0, shares={"short": 0.1})
+    assert (numbers(pulled), pulled.blocked) == ([], 1)
+    assert numbers(pull(redis, lanes=1, shares={"short": 0.1})) == [4, 5]
+
+
+def test_without_a_lane_an_emptied_server_is_found_again(redis: Redis) -> None:
+    add(redis, LOW, hint(1), hint(2), hint(3, "long"))
+    pulled = pull(redis, lanes=0, shares={"short": 0.1})
+    assert (pulled.made, numbers(pulled), pulled.blocked) == (3, [1, 2], 1)
+
+
+def test_a_long_entry_that_was_acknowledged_by_another_blocks_nobody(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1, "long"), hint(2))
+    streams.ack(entries(pull(redis, room=1, consumer="there#2")))
+    assert numbers(pull(redis, lanes=0, shares={"short": 0.1})) == [2]
 
 
 def test_a_pull_is_bounded_whatever_the_shares(redis: Redis) -> None:

@@ -148,7 +148,7 @@ async def working(directory: Path, database_url: str, **settings: str) -> AsyncI
                 "TIDEWHEEL_KEYS": "test:" + "A" * 43,
                 "TIDEWHEEL_HANDLERS": "tests.integration.throwaway",
                 "TIDEWHEEL_HEALTH_PORT": "0",
-                "TIDEWHEEL_CONCURRENCY": "2",
+                "TIDEWHEEL_CONCURRENCY": "3",
                 "TIDEWHEEL_EXECUTOR_HEARTBEAT": "0.2",
                 **settings,
             },
@@ -190,7 +190,7 @@ async def test_celery_can_be_inspected_while_it_works(worker: Worker) -> None:
     assert task in active
     assert f"{UUID(hex=task)}-1" in active
     stats = await worker.celery("inspect", "stats")
-    assert '"prefetch_count": 2' in stats
+    assert '"prefetch_count": 3' in stats
     assert '"stashed": 0' in stats
     assert worker.server.url not in stats + await worker.celery("inspect", "conf")
     await worker.redis.set(MARK, 1)

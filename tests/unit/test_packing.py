@@ -122,3 +122,12 @@ def test_order_is_kept() -> None:
     entries = items(100)
     packs = knowing("short", 0.001).pack(entries, room=1)
     assert [entry for pack in packs for entry in pack.entries] == entries
+
+
+def test_what_takes_a_whole_message_is_long() -> None:
+    learned = knowing("short", 0.001)
+    learned.observe({"long": [9, 9.0]})
+    entries = [item(1), item(2, "long"), item(3, "new"), item(4, lost=1), item(5, timeout=301.0)]
+    packs = learned.pack(entries, room=9)
+    assert [pack.long for pack in packs] == [False, True, True, True, True]
+    assert [learned.is_long(entry.hint) for entry in entries] == [pack.long for pack in packs]

@@ -36,7 +36,7 @@ async def rig(
         "TIDEWHEEL_REDIS_URL": valkey_url,
         "TIDEWHEEL_FAILPOINTS": str(failpoints),
         "TIDEWHEEL_CELERY_APP": "tests.chaos.failpoints.ledger:app",
-        "TIDEWHEEL_CONCURRENCY": "2",
+        "TIDEWHEEL_CONCURRENCY": "3",
         "TIDEWHEEL_EXECUTOR_HEARTBEAT": "0.3",
         "TIDEWHEEL_EXECUTOR_STALE": "2",
         "TIDEWHEEL_QUEUED_OVERDUE": "1.5",

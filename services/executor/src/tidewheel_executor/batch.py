@@ -28,6 +28,7 @@ from tidewheel_executor.limits import SoftLimit
 from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
 from tidewheel_executor.scribe import Scribe
+from tidewheel_executor.watch import Rest, Watch
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Kit:
     limit: SoftLimit
     scribe: Scribe
     aborts: Aborts
+    watch: Watch[Runnable]
     hostname: str | None = None
 
 
@@ -96,11 +98,15 @@ class Batch:
         left = left_over(hints, claimed)
         kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))
         found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
+        rest = Rest((pair for pair in found if not pair[1].is_async), (pair for pair in found if pair[1].is_async))
+        if len(rest) > 1:
+            kit.watch.begin(rest)
         try:
-            self._run_defs([pair for pair in found if not pair[1].is_async])
-            if coroutines := [pair for pair in found if pair[1].is_async]:
+            self._run_defs(rest)
+            if coroutines := rest.drain():
                 kit.enter(self._run_asyncs(coroutines))
         finally:
+            self._leave(kit.watch.end())
             if claimed:
                 kit.enter(self._recorder.flush())
         return left
@@ -144,19 +150,23 @@ class Batch:
         request = make_request(task, kwargs, attempt, hostname=self._kit.hostname, parents=parents)
         return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)
 
-    def _run_defs(self, tasks: Sequence[Runnable]) -> None:
-        for place, (task, handler) in enumerate(tasks):
-            started = time.monotonic()
+    def _leave(self, tasks: Sequence[Runnable]) -> None:
+        """Let others have at once what this process has not begun."""
+        for task, _ in tasks:
+            self._recorder.add(self._kit.judge.unstarted(task, Interrupted()))
+
+    def _run_defs(self, rest: Rest[Runnable]) -> None:
+        while (pair := rest.next_first()) is not None:
+            task, handler = pair
+            self._kit.watch.since = started = time.monotonic()
             try:
                 self._run_def(task, handler)
             except BaseException as error:
                 if not ends_the_process(error):
                     self._recorder.add(self._broken(task, error))
                     continue
-                # What this process has not begun, others may have at once.
                 self._recorder.add(self._kit.judge.aborted(task, time.monotonic() - started))
-                for unbegun, _ in tasks[place + 1 :]:
-                    self._recorder.add(self._kit.judge.unstarted(unbegun, Interrupted()))
+                self._leave(rest.drain())
                 raise
             if self._recorder.is_due():
                 self._kit.enter(self._recorder.flush())

@@ -25,8 +25,10 @@ from tidewheel_executor.figures import Figures
 from tidewheel_executor.handlers import Handlers
 from tidewheel_executor.judge import Judge
 from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.relief import Relief
 from tidewheel_executor.scribe import Scribe
 from tidewheel_executor.wakes import Wakes
+from tidewheel_executor.watch import Watch
 
 NAME = "tidewheel-executor-child"
 
@@ -73,6 +75,14 @@ class Child:
         self._capture = Capture(self._scribe.note, said_by)
         logging.getLogger().addHandler(self._capture)
         limit = SoftLimit()
+        figures = Figures(self.registry)
+        relief = Relief(
+            database_url=birth.database_url,
+            redis_url=birth.redis_url,
+            executor_id=birth.terms.executor_id,
+            figures=figures,
+        )
+        self._watch = Watch(relief)
         self._kit = Kit(
             enter=self._loop.run_until_complete,
             engine=self._engine,
@@ -80,11 +90,12 @@ class Child:
             handlers=Handlers(app),
             terms=birth.terms,
             judge=Judge(jitter=birth.jitter),
-            figures=Figures(self.registry),
+            figures=figures,
             tell=Wakes(self._redis).tell,
             limit=limit,
             scribe=self._scribe,
             aborts=Aborts(birth.orders, limit, self._loop),
+            watch=self._watch,
             hostname=birth.hostname,
         )
 
@@ -96,6 +107,7 @@ class Child:
         """Close the connections and the event loop, and send the spans that wait."""
         logging.getLogger().removeHandler(self._capture)
         self._scribe.close()
+        self._watch.close()
         self._loop.run_until_complete(self._engine.dispose())
         self._loop.run_until_complete(self._redis.aclose())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -42,6 +42,16 @@ class Figures:
             registry=registry,
         )
 
+        self._relieved = Counter(
+            "tidewheel_executor_relieved",
+            "Tasks given back because a neighbour in their message took long.",
+            registry=registry,
+        )
+
+    def relieved(self, tasks: int) -> None:
+        """Count tasks that need not wait for their neighbour."""
+        self._relieved.inc(tasks)
+
     def claimed(self, *, hinted: int, claimed: int) -> None:
         """Count one claim."""
         self._batch.labels(step="claim").observe(claimed)

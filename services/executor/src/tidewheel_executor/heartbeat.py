@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 from celery.worker import state
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
@@ -104,6 +104,7 @@ class Companion:
     def hub_moved(self) -> None:
         """Note that it did."""
         self._process.health.succeeded(HUB)
+        self._lanes.set(self._executor.intake.lanes_taken)
 
     def hub_rests(self) -> None:
         """Expect nothing of Celery's event loop: it reconnects, or stops."""
@@ -113,8 +114,15 @@ class Companion:
     def _listen(self, process: Process[ExecutorSettings]) -> None:
         counter = Counter(
             "tidewheel_executor_intake",
-            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost.",
+            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost; "
+            "and pulls that were blocked: all that waited was long, and no lane was left.",
             ["what"],
+            registry=process.metrics.registry,
+        )
+        self._lanes = Gauge(
+            "tidewheel_executor_lanes_taken",
+            "Long messages in flight; one child is left to the short ones.",
+            multiprocess_mode="max",
             registry=process.metrics.registry,
         )
         self._executor.intake.count = lambda what, number: counter.labels(what=what).inc(number)

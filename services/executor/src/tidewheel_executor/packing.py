@@ -12,6 +12,8 @@ is short is learnt: a moving average of each handler's seconds. The rules:
   itself, so one hanging task delays its neighbours by at most T, and their leases (T + grace) allow for that. The
   message's hard limit is T + grace as well, and not the sum: whoever hangs second is killed with what follows it, all
   that is unfinished is reported as lost, and travels alone from then on.
+- What takes a whole message by itself is *long*. Only so many long messages may be in flight (the lanes), so that one
+  child is always left for short work.
 - Work that would not fill every free child is spread over them, but no pack is made smaller than a quarter of the
   budget.
 
@@ -67,6 +69,8 @@ class Pack(Generic[E]):
     entries: tuple[E, ...]
     soft: float | None
     hard: float
+    long: bool = False
+    """Whether it needs a lane."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ class _Average:
 @dataclass(slots=True)
 class _Open(Generic[E]):
     timeout: float
+    long: bool
     fill: float = 0.0
     entries: list[E] = field(default_factory=list)
 
@@ -125,7 +130,7 @@ class Packer:
             timeout = self._timeout(entry.hint)
             current = filling.get(timeout) if share < 1 else None
             if current is None or current.fill + share > full + 1e-9 or len(current.entries) >= self.rules.most:
-                current = _Open(timeout)
+                current = _Open(timeout, long=share >= 1)
                 packs.append(current)
                 if share < 1:
                     filling[timeout] = current
@@ -136,7 +141,11 @@ class Packer:
     def _seal(self, pack: _Open[E]) -> Pack[E]:
         # Celery interrupts only what travels alone: in a pack it could not know whom it hits.
         soft = pack.timeout if len(pack.entries) == 1 else None
-        return Pack(entries=tuple(pack.entries), soft=soft, hard=pack.timeout + self.rules.grace)
+        return Pack(entries=tuple(pack.entries), soft=soft, hard=pack.timeout + self.rules.grace, long=pack.long)
+
+    def is_long(self, hint: Hint) -> bool:
+        """Tell whether a task takes a whole message by itself."""
+        return self._share(hint) >= 1
 
     def _share(self, hint: Hint) -> float:
         if hint.lost or self._timeout(hint) > self.rules.default_timeout:

@@ -1,5 +1,7 @@
 """What an executor reads from the environment."""
 
+import os
+
 from pydantic import Field
 
 from tidewheel_common.process.settings import CommaList, Port, SealingSettings
@@ -29,7 +31,12 @@ class ExecutorSettings(SealingSettings, KindSettings):
     queues: CommaList = Field(
         (EVERY_QUEUE,), description="The queues to serve; * for every queue.", examples=["reports,mails"]
     )
-    concurrency: int | None = Field(None, gt=0, description="Child processes; unset: one for each CPU.", examples=["4"])
+    concurrency: int = Field(
+        default_factory=lambda: (os.cpu_count() or 1) + 1,
+        gt=0,
+        description="Child processes, of which one is kept for short tasks; unset: one for each CPU, and that one.",
+        examples=["4"],
+    )
     executor_heartbeat: float = Field(
         3.0, gt=0, description="Seconds between two signs of life in PostgreSQL.", examples=["3"]
     )

@@ -33,6 +33,9 @@ CLAIM_MOST = 100
 PULL_MOST = 2000
 """Entries that one pull takes at most; bounds how long the script holds Redis (about 5 ms)."""
 
+BLOCKED_PAUSE = 0.01
+"""Seconds until the streams are asked again when what waits there is long and no lane is left."""
+
 REFUSED_PAUSE = 1.0
 """Seconds until a Redis that takes no writes is asked again."""
 
@@ -58,6 +61,7 @@ class Channel(StockChannel):
     _drained = False
     _script_loaded = False
     _ask_again_at = 0.0
+    _blocked_until = 0.0
     _refused = False
     _unbound: tuple[tuple[str, str, str, str], ...] = ()
     """What could not be bound yet."""
@@ -80,7 +84,7 @@ class Channel(StockChannel):
             super()._brpop_start(timeout)
             return
         self.deliver_stash()
-        if self.qos.can_consume() and monotonic() >= self._ask_again_at:
+        if self.qos.can_consume() and monotonic() >= max(self._ask_again_at, self._blocked_until):
             self._ask(self.intake, streams)
 
     def _ask(self, intake: Intake, streams: Sequence[str]) -> None:
@@ -94,6 +98,7 @@ class Channel(StockChannel):
                 most=min(self.qos.room * intake.packer.rules.most, PULL_MOST),
                 longest=intake.packer.rules.default_timeout,
                 turn=intake.turn,
+                lanes=self.qos.lanes,
                 shares=intake.packer.shares(),
             )
             kind, command = "pull", pull.command(loaded=self._script_loaded)
@@ -105,10 +110,11 @@ class Channel(StockChannel):
     def _brpop_read(self, **options: Any) -> bool:
         if self._asked is None or self.intake is None:
             return bool(super()._brpop_read(**options))
+        pulled = self._asked[0] == "pull"
         read = self._read_answer(self.intake)
         if not read:
             raise Empty
-        self._take(self.intake, read)
+        self._take(self.intake, read, within_lanes=pulled)
         return True
 
     def _read_answer(self, intake: Intake) -> Read:
@@ -139,7 +145,12 @@ class Channel(StockChannel):
             self._refused = False
             log.info("redis takes writes again")
         self._script_loaded = True
-        self._drained = not pulled.entries
+        self._drained = not pulled.entries and not pulled.blocked
+        if pulled.blocked and not pulled.entries:
+            # A doorbell would take what must wait. The event loop would sleep until something else happens.
+            intake.count("blocked", 1)
+            self._blocked_until = monotonic() + BLOCKED_PAUSE
+            self.connection.wake_in(BLOCKED_PAUSE)
         if pulled.made:
             # The dispatcher notices the loss by itself; this line only dates it.
             log.info("consumer groups made", groups=pulled.made)
@@ -172,11 +183,17 @@ class Channel(StockChannel):
 
     # Delivering
 
-    def _take(self, intake: Intake, read: Read) -> None:
+    def _take(self, intake: Intake, read: Read, *, within_lanes: bool = False) -> None:
         queues = self.task_streams
         entries = intake.admit(read)
         intake.give_back([entry for entry in entries if entry.stream not in queues])
-        self._deliver_room(intake, [entry for entry in entries if entry.stream in queues])
+        wanted = [entry for entry in entries if entry.stream in queues]
+        # A pull has minded the lanes. A doorbell takes whatever comes first, and so does who takes over.
+        self._deliver_room(intake, wanted if within_lanes else intake.turn_away(wanted, lanes=self.qos.lanes))
+
+    def ask_now(self) -> None:
+        """Ask at the next turn of the event loop: a message has ended, and may have left a lane."""
+        self._blocked_until = 0.0
 
     def deliver_stash(self) -> None:
         """Deliver what waited for a free child, as far as there is room."""
@@ -186,7 +203,7 @@ class Channel(StockChannel):
     def _deliver_room(self, intake: Intake, entries: Sequence[Entry]) -> None:
         queues = self.task_streams
         some_queue = next(iter(queues.values()))
-        for pack in intake.fill(entries, room=self.qos.room):
+        for pack in intake.fill(entries, room=self.qos.room, lanes=self.qos.lanes):
             self._deliver_pack(intake, pack, queues.get(pack.entries[0].stream, some_queue))
 
     def _deliver_pack(self, intake: Intake, pack: Pack[Entry], queue: str) -> None:

@@ -53,7 +53,7 @@ class Intake:
         self.report_interrupted: Callable[[Sequence[Hint]], None] = _ignore
         self.count: Callable[[str, int], None] = _ignore
         self.turn = 0
-        self.in_flight: dict[str, tuple[Entry, ...]] = {}
+        self.in_flight: dict[str, Pack[Entry]] = {}
         self.stash: list[Entry] = []
         self.cut_off: list[Hint] = []
         self.cutting_off = False
@@ -73,6 +73,11 @@ class Intake:
         """The way to the streams, once a channel has consumed from one."""
         return self._streams
 
+    @property
+    def lanes_taken(self) -> int:
+        """How many of the messages in flight are long."""
+        return sum(pack.long for pack in list(self.in_flight.values()))
+
     def open(self, connect: Callable[[], Redis]) -> TaskStreams:
         """Return the way to the streams, connected by the first caller."""
         if self._streams is None:
@@ -83,7 +88,8 @@ class Intake:
         """What `celery inspect stats` and `conf` show of this worker's intake."""
         return {
             "consumer": self.consumer,
-            "in_flight": {tag: len(entries) for tag, entries in self.in_flight.items()},
+            "in_flight": {tag: len(pack.entries) for tag, pack in self.in_flight.items()},
+            "lanes_taken": self.lanes_taken,
             "stashed": len(self.stash),
             "shares": self.packer.shares(),
         }
@@ -108,15 +114,33 @@ class Intake:
             self.settle(refused)
         return kept
 
-    def fill(self, entries: Sequence[Entry], *, room: int) -> list[Pack[Entry]]:
-        """Return messages for `room` free children; what does not fit is stashed, oldest first."""
-        packs = self.packer.pack([*self.stash, *entries], room=room)
-        self.stash = [entry for pack in packs[room:] for entry in pack.entries]
-        return packs[:room]
+    def turn_away(self, entries: Iterable[Entry], *, lanes: int) -> list[Entry]:
+        """Let others have the long ones for which no lane is left, and return the rest."""
+        kept: list[Entry] = []
+        turned_away: list[Entry] = []
+        for entry in entries:
+            long = self.packer.is_long(entry.hint)
+            (turned_away if long and lanes <= 0 else kept).append(entry)
+            lanes -= long
+        self.give_back(turned_away)
+        return kept
+
+    def fill(self, entries: Sequence[Entry], *, room: int, lanes: int) -> list[Pack[Entry]]:
+        """Return messages for `room` free children, at most `lanes` long ones; the rest is stashed, oldest first."""
+        going: list[Pack[Entry]] = []
+        staying: list[Pack[Entry]] = []
+        for pack in self.packer.pack([*self.stash, *entries], room=room):
+            if len(going) < room and (lanes > 0 or not pack.long):
+                going.append(pack)
+                lanes -= pack.long
+            else:
+                staying.append(pack)
+        self.stash = [entry for pack in staying for entry in pack.entries]
+        return going
 
     def deliver(self, tag: str, pack: Pack[Entry]) -> None:
         """Note that a message is on its way to a child."""
-        self.in_flight[tag] = pack.entries
+        self.in_flight[tag] = pack
         self.count("messages", 1)
         self.count("entries", len(pack.entries))
 
@@ -134,8 +158,8 @@ class Intake:
 
     def unstarted(self, tags: Iterable[str]) -> None:
         """Stash messages that Celery has dropped before a child took them up."""
-        dropped = [entry for tag in tags for entry in self.in_flight.pop(tag, ())]
-        self.stash = [*dropped, *self.stash]
+        dropped = [pack for tag in tags if (pack := self.in_flight.pop(tag, None)) is not None]
+        self.stash = [*(entry for pack in dropped for entry in pack.entries), *self.stash]
 
     def give_back(self, entries: Sequence[Entry]) -> None:
         """Let others have entries. If Redis is away they stay pending, and others claim them later."""
@@ -154,7 +178,7 @@ class Intake:
 
     def give_back_all(self, streams: Sequence[str]) -> None:
         """Let others have everything that is not finished, and leave the group: this worker stops."""
-        self.stash += [entry for entries in self.in_flight.values() for entry in entries]
+        self.stash += self.delivered()
         self.in_flight.clear()
         fp("executor.giving_back")
         self.give_back_stash()
@@ -180,7 +204,7 @@ class Intake:
 
     def delivered(self) -> list[Entry]:
         """Return what children were given and have not ended."""
-        return [entry for entries in list(self.in_flight.values()) for entry in entries]
+        return [entry for pack in list(self.in_flight.values()) for entry in pack.entries]
 
     def held(self) -> list[Entry]:
         """Return everything that this worker holds."""

@@ -7,33 +7,70 @@
 --       longest  seconds; an entry with a longer timeout of its own travels alone and uses a whole message,
 --       aging    every so many visits a queue is emptied from below, so that low never starves (0: never),
 --       turn     visits so far, in all pulls of this worker,
+--       lanes    how many of these messages may be long: entries that use a whole one,
 --       then pairs of handler and share (a handler that is not named uses a whole message).
--- Returns {turn, groups made, {{index of the stream, id, fields}, ...}}.
+-- Returns {turn, groups made, {{index of the stream, id, fields}, ...}, streams whose next entry is long and has no lane}.
 --
 -- Queues take turns entry by entry. XREADGROUP reads one entry at a time, because what it costs is known only then and
--- a stream entry cannot be put back; inside the server that is about 2 microseconds each.
+-- a stream entry cannot be put back; inside the server that is about 2 microseconds each. Without a lane left, each
+-- entry is looked at before it is read.
 local LEVELS = 3
 local DOWN, FROM_LOW, FROM_MEDIUM = {1, 2, 3}, {3, 2, 1}, {2, 3, 1}
 
 local group, consumer = ARGV[1], ARGV[2]
 local room, most, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local aging, turn = tonumber(ARGV[6]), tonumber(ARGV[7])
+local aging, turn, lanes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local shares = {}
-for i = 8, #ARGV, 2 do shares[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 9, #ARGV, 2 do shares[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local queues = #KEYS / LEVELS
-local drained, made, taken = {}, 0, {}
+local drained, made, taken, blocked, delivered = {}, 0, {}, 0, {}
 
 local function read(key)
   return redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', key, '>')
 end
 
+local function make_group(key)
+  redis.call('XGROUP', 'CREATE', key, group, '0', 'MKSTREAM')
+  made = made + 1
+end
+
+local function share_of(fields)
+  -- The words of a hint: id, attempt, lost, timeout, trace, handler.
+  local lost, timeout, handler = string.match(fields[2] or '', '^%x+ %d+ (%d+) (%S+) %S+ (.+)$')
+  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1 end
+  return shares[handler] or 1
+end
+
+local function last_delivered(key)
+  local groups = redis.pcall('XINFO', 'GROUPS', key)
+  for _, fields in ipairs(groups.err and {} or groups) do
+    local found = {}
+    for i = 1, #fields, 2 do found[fields[i]] = fields[i + 1] end
+    if found.name == group then return found['last-delivered-id'] end
+  end
+  make_group(key)
+  return '0-0'
+end
+
+local function next_is_long(index)
+  local key = KEYS[index]
+  if redis.call('XLEN', key) == 0 then return false end
+  delivered[index] = delivered[index] or last_delivered(key)
+  local entry = redis.call('XRANGE', key, '(' .. delivered[index], '+', 'COUNT', 1)[1]
+  return entry and share_of(entry[2]) >= 1
+end
+
 local function take_from(index)
   if drained[index] then return nil end
+  if lanes <= 0 and next_is_long(index) then
+    drained[index] = true
+    blocked = blocked + 1
+    return nil
+  end
   local reply = read(KEYS[index])
   if type(reply) == 'table' and reply.err and string.find(reply.err, 'NOGROUP', 1, true) then
-    redis.call('XGROUP', 'CREATE', KEYS[index], group, '0', 'MKSTREAM')
-    made = made + 1
+    make_group(KEYS[index])
     reply = read(KEYS[index])
   end
   if type(reply) ~= 'table' then
@@ -41,7 +78,9 @@ local function take_from(index)
     return nil
   end
   if reply.err then return nil, reply end
-  return reply[1][2][1]
+  local entry = reply[1][2][1]
+  if lanes <= 0 then delivered[index] = entry[1] end
+  return entry
 end
 
 local function visit(queue, order)
@@ -63,23 +102,18 @@ local function order_now()
   return math.floor(round / aging) % 2 == 0 and FROM_LOW or FROM_MEDIUM
 end
 
-local function share_of(fields)
-  -- The words of a hint: id, attempt, lost, timeout, trace, handler.
-  local lost, timeout, handler = string.match(fields[2] or '', '^%x+ %d+ (%d+) (%S+) %S+ (.+)$')
-  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1 end
-  return shares[handler] or 1
-end
-
 local misses = 0
 while room > 0 and #taken < most and misses < queues do
   local fields, err = visit(turn % queues, order_now())
   if err then return err end
   turn = turn + 1
   if fields then
-    room = room - share_of(fields)
+    local share = share_of(fields)
+    room = room - share
+    if share >= 1 then lanes = lanes - 1 end
     misses = 0
   else
     misses = misses + 1
   end
 end
-return {turn, made, taken}
+return {turn, made, taken, blocked}

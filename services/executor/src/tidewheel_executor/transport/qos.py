@@ -49,6 +49,12 @@ class QoS(StockQoS):
         in_flight = len(self.channel.intake.in_flight) if self.channel.intake is not None else 0
         return max(int(self.prefetch_count or in_flight + 1) - in_flight, 0)
 
+    @property
+    def lanes(self) -> int:
+        """How many more long messages may start. Of several children one is left to the short ones."""
+        taken = self.channel.intake.lanes_taken if self.channel.intake is not None else 0
+        return max(max(int(self.prefetch_count or 0) - 1, 1) - taken, 0)
+
     def append(self, message: Message, delivery_tag: str) -> None:
         """Note a delivery."""
         if message.entries is None:
@@ -65,6 +71,7 @@ class QoS(StockQoS):
         virtual.QoS.ack(self, delivery_tag)
         self.channel.intake.finish(delivery_tag, entries)
         self.channel.deliver_stash()
+        self.channel.ask_now()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Acknowledge a rejected message, or give its entries back to the group."""

@@ -34,33 +34,42 @@ class Pull:
     most: int
     longest: float
     turn: int
+    lanes: int
     shares: Mapping[str, float]
 
     def command(self, *, loaded: bool) -> Command:
         """Return the command; `loaded` when Redis is believed to know the script."""
         head = ("EVALSHA", PULL_SHA) if loaded else ("EVAL", PULL)
-        bounds = (GROUP, self.consumer, self.room, self.most, self.longest, AGING, self.turn)
+        bounds = (GROUP, self.consumer, self.room, self.most, self.longest, AGING, self.turn, self.lanes)
         shares = (part for pair in self.shares.items() for part in pair)
         return (*head, len(self.streams), *self.streams, *bounds, *shares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """What a pull brought. `made` counts consumer groups that were not there: Redis lost its data, or is new."""
+    """What a pull brought.
+
+    Attributes:
+        turn: Visits so far.
+        made: Consumer groups that were not there: Redis lost its data, or is new.
+        entries: What was taken.
+        blocked: Streams whose next entry is long and must wait for a lane.
+    """
 
     turn: int
     made: int
     entries: Read
+    blocked: int
 
 
 def read_pulled(reply: Any, streams: Sequence[str]) -> Pulled:
     """Read the answer to a pull."""
-    turn, made, taken = reply
+    turn, made, taken, blocked = reply
     entries = [
         read_entry(streams[index - 1], entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
         for index, entry_id, fields in taken
     ]
-    return Pulled(turn=turn, made=made, entries=entries)
+    return Pulled(turn=turn, made=made, entries=entries, blocked=blocked)
 
 
 def doorbell(streams: Sequence[str], consumer: str, *, block: float) -> Command:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     class StockChannel(redis.Channel):
         """A channel of the Redis transport."""
 
+        connection: Any
         connection_errors: tuple[type[BaseException], ...]
         brpop_timeout: int
         qos: Any

@@ -9,6 +9,10 @@ TENDINGS = 6
 """Rounds of looking after what is pending in the time after which it counts as abandoned."""
 
 
+def _turn() -> None:
+    """Do nothing: that the event loop turns is all."""
+
+
 class Transport(StockTransport):
     """Redis, with task queues as streams. `driver_type` stays `redis`: Celery's features depend on it."""
 
@@ -30,6 +34,11 @@ class Transport(StockTransport):
         if self._hub is not None:
             self._hub.on_tick.difference_update(self._ticks)
         super().close_connection(connection)
+
+    def wake_in(self, seconds: float) -> None:
+        """Let the event loop turn in a moment, whatever else happens."""
+        if self._hub is not None:
+            self._hub.call_later(seconds, _turn)
 
     def _tend(self) -> None:
         for channel in list(self.channels):

@@ -4,12 +4,12 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
-    script = files("tidewheel_common.store.migrations") / "versions" / "0009_notifications.sql"
+    script = files("tidewheel_common.store.migrations") / "versions" / "0008_notifications.sql"
     for statement in script.read_text(encoding="utf-8").split(";\n"):
         if statement.strip():
             op.execute(statement)

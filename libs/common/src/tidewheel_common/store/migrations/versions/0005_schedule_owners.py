@@ -4,12 +4,12 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0006"
+revision = "0005"
 down_revision = "0004"
 
 
 def upgrade() -> None:
-    script = files("tidewheel_common.store.migrations") / "versions" / "0006_schedule_owners.sql"
+    script = files("tidewheel_common.store.migrations") / "versions" / "0005_schedule_owners.sql"
     for statement in script.read_text(encoding="utf-8").split(";\n"):
         if statement.strip():
             op.execute(statement)

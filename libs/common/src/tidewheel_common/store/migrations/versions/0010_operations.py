@@ -4,12 +4,12 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:
-    script = files("tidewheel_common.store.migrations") / "versions" / "0011_operations.sql"
+    script = files("tidewheel_common.store.migrations") / "versions" / "0010_operations.sql"
     for statement in script.read_text(encoding="utf-8").split(";\n"):
         if statement.strip():
             op.execute(statement)

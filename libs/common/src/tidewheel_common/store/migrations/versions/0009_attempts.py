@@ -4,12 +4,12 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:
-    script = files("tidewheel_common.store.migrations") / "versions" / "0010_attempts.sql"
+    script = files("tidewheel_common.store.migrations") / "versions" / "0009_attempts.sql"
     for statement in script.read_text(encoding="utf-8").split(";\n"):
         if statement.strip():
             op.execute(statement)
