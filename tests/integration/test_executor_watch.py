@@ -57,7 +57,7 @@ def test_neighbours_of_a_blocked_task_run_on_another_child_while_it_still_blocks
 
     assert states == ["running", "complete", "complete", "complete", "running"]
     assert ran == [1, 3, 4, 2, 0]
-    assert {name: count for name, (count, _) in durations.items()} == {"t.quick": 1, "t.blocks": 1}
+    assert {name: count for name, (count, _, _) in durations.items()} == {"t.quick": 1, "t.blocks": 1}
     for task in neighbours:
         row = world.row(task)
         assert (row["state"], row["attempt"], row["failures"], row["lost"]) == ("complete", 2, 0, 0)

@@ -105,6 +105,14 @@ def test_without_a_lane_only_what_is_short_is_read(redis: Redis) -> None:
     assert numbers(pull(redis, lanes=1, shares={"short": 0.1})) == [4, 5]
 
 
+def test_what_lingers_uses_a_part_of_a_lane_as_of_a_message(redis: Redis) -> None:
+    add(redis, MEDIUM, *(hint(number, "waits") for number in range(4)))
+    shares, lingering = {"waits": 0.5}, {"waits"}
+    assert numbers(pull(redis, room=5, lanes=1, shares=shares, lingering=lingering)) == [0, 1]
+    pulled = pull(redis, room=5, lanes=0, shares=shares, lingering=lingering)
+    assert (numbers(pulled), pulled.blocked) == ([], 1)
+
+
 def test_without_a_lane_an_emptied_server_is_found_again(redis: Redis) -> None:
     add(redis, LOW, hint(1), hint(2), hint(3, "long"))
     pulled = pull(redis, lanes=0, shares={"short": 0.1})

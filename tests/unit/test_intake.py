@@ -14,7 +14,7 @@ def entry(number: int, handler: str = "short") -> Entry:
 
 def intake() -> Intake:
     made = Intake(packer=Packer(PackingRules()), serves=lambda _: True, boot="b", abandoned_after=15.0)
-    made.learn({"short": (10_000, 10.0), "long": (10, 10.0)})
+    made.learn({"short": (10_000, 10.0, 10.0), "long": (10, 10.0, 10.0)})
     return made
 
 

@@ -26,7 +26,7 @@ def packer(**rules: float) -> Packer:
 
 def knowing(handler: str, seconds: float, runs: int = 10_000) -> Packer:
     learned = packer()
-    learned.observe({handler: [runs, runs * seconds]})
+    learned.observe({handler: [runs, runs * seconds, runs * seconds]})
     return learned
 
 
@@ -56,15 +56,15 @@ def test_a_first_impression_packs_no_more_than_four_times_the_runs_behind_it() -
 
 def test_one_slow_message_makes_packs_smaller_at_once() -> None:
     learned = knowing("short", 0.0001)
-    learned.observe({"short": [300, 300.0]})
+    learned.observe({"short": [300, 300.0, 300.0]})
     assert learned.capacity("short") == 1
 
 
 def test_a_handler_becomes_short_again_only_by_and_by() -> None:
     learned = knowing("short", 0.1, runs=1)
-    learned.observe({"short": [1, 0.0]})
+    learned.observe({"short": [1, 0.0, 0.0]})
     assert learned.capacity("short") == 1
-    learned.observe({"short": [100, 0.0]})
+    learned.observe({"short": [100, 0.0, 0.0]})
     assert learned.capacity("short") > 100
 
 
@@ -101,7 +101,7 @@ def test_little_work_is_spread_over_free_children_but_not_into_crumbs() -> None:
 
 def test_handlers_share_a_message() -> None:
     learned = knowing("short", 0.001)
-    learned.observe({"other": [1000, 2.0]})
+    learned.observe({"other": [1000, 2.0, 2.0]})
     assert sizes(learned.pack([*items(10), *items(10, "other")], room=1)) == [20]
 
 
@@ -114,7 +114,7 @@ def test_handlers_of_a_lost_message_prove_themselves_anew() -> None:
 
 def test_shares_name_only_what_may_be_packed() -> None:
     learned = knowing("short", 0.01)
-    learned.observe({"long": [5, 50.0], "odd": [0, 1.0]})
+    learned.observe({"long": [5, 50.0, 50.0], "odd": [0, 1.0, 1.0]})
     assert learned.shares() == {"short": 1 / 3}
 
 
@@ -126,8 +126,19 @@ def test_order_is_kept() -> None:
 
 def test_what_takes_a_whole_message_is_long() -> None:
     learned = knowing("short", 0.001)
-    learned.observe({"long": [9, 9.0]})
+    learned.observe({"long": [9, 9.0, 9.0]})
     entries = [item(1), item(2, "long"), item(3, "new"), item(4, lost=1), item(5, timeout=301.0)]
     packs = learned.pack(entries, room=9)
     assert [pack.long for pack in packs] == [False, True, True, True, True]
     assert [learned.is_long(entry.hint) for entry in entries] == [pack.long for pack in packs]
+
+
+def test_coroutines_that_wait_long_are_packed_but_apart_from_short_work_and_in_a_lane() -> None:
+    learned = knowing("short", 0.001)
+    learned.observe({"waits": [1000, 1.0, 5000.0]})
+    packs = learned.pack([item(1), item(2, "waits"), item(3), item(4, "waits")], room=1)
+    assert [([entry.hint.task_id.int for entry in pack.entries], pack.long) for pack in packs] == [
+        ([1, 3], False),
+        ([2, 4], True),
+    ]
+    assert learned.lingering() == {"waits"}

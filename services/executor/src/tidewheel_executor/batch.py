@@ -32,8 +32,8 @@ from tidewheel_executor.watch import Rest, Watch
 
 T = TypeVar("T")
 
-Durations = dict[str, tuple[int, float]]
-"""For each handler: how often it ran, and the seconds of work that was in all."""
+Durations = dict[str, tuple[int, float, float]]
+"""For each handler: how often it ran, the seconds of work that was in all, and the seconds that it lasted in all."""
 
 Runnable = tuple[Claimed, Handler]
 
@@ -70,7 +70,7 @@ class Batch:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle)
-        self._durations: defaultdict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+        self._durations: defaultdict[str, tuple[int, float, float]] = defaultdict(lambda: (0, 0.0, 0.0))
 
     def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
         """Run a batch.
@@ -222,8 +222,8 @@ class Batch:
         return self._kit.judge.broken(task, error)
 
     def _count(self, ended: Ended, seconds: float) -> None:
-        runs, total = self._durations[ended.claimed.handler]
-        self._durations[ended.claimed.handler] = (runs + 1, total + seconds)
+        runs, worked, lasted = self._durations[ended.claimed.handler]
+        self._durations[ended.claimed.handler] = (runs + 1, worked + seconds, lasted + ended.seconds)
 
 
 def _attributes(item: Item) -> dict[str, str | int]:

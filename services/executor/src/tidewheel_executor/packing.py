@@ -12,8 +12,9 @@ is short is learnt: a moving average of each handler's seconds. The rules:
   itself, so one hanging task delays its neighbours by at most T, and their leases (T + grace) allow for that. The
   message's hard limit is T + grace as well, and not the sum: whoever hangs second is killed with what follows it, all
   that is unfinished is reported as lost, and travels alone from then on.
-- What takes a whole message by itself is *long*. Only so many long messages may be in flight (the lanes), so that one
-  child is always left for short work.
+- What takes a whole message by itself is *long*, and so is a pack of coroutines that mostly wait: that is little work,
+  but its child is busy until the last of them has ended. Only so many long messages may be in flight (the lanes), so
+  that one child is always left for short work.
 - Work that would not fill every free child is spread over them, but no pack is made smaller than a quarter of the
   budget.
 
@@ -34,6 +35,9 @@ FALL = 0.1
 
 GROWTH = 4
 """A pack holds at most so many times the runs that a handler has to its name."""
+
+LINGER = 0.2
+"""Seconds. What lasts longer on the average keeps its child from others, however little work it is."""
 
 SMALLEST_FILL = 0.25
 """Of the budget; spreading over free children goes no further."""
@@ -76,6 +80,7 @@ class Pack(Generic[E]):
 @dataclass(slots=True)
 class _Average:
     seconds: float
+    lasted: float
     runs: int
 
 
@@ -95,10 +100,13 @@ class Packer:
         self._averages: dict[str, _Average] = {}
 
     def observe(self, handlers: Mapping[str, Sequence[float]]) -> None:
-        """Learn from one finished message: for each handler its runs and the seconds that they took together."""
-        for handler, (runs, seconds) in handlers.items():
+        """Learn from one finished message: for each handler its runs, and the seconds that they worked and lasted.
+
+        For a `def` handler both are the same; coroutines work only while they do not wait.
+        """
+        for handler, (runs, seconds, lasted) in handlers.items():
             if runs >= 1:
-                self._learn(handler, int(runs), max(seconds, 0.0) / runs)
+                self._learn(handler, int(runs), max(seconds, 0.0) / runs, max(lasted, 0.0) / runs)
 
     def forget(self, handlers: Iterable[str]) -> None:
         """Forget handlers whose message was lost: one may have killed the child, so each proves itself anew."""
@@ -120,20 +128,24 @@ class Packer:
         capacities = {handler: self.capacity(handler) for handler in self._averages}
         return {handler: 1 / capacity for handler, capacity in capacities.items() if capacity > 1}
 
+    def lingering(self) -> set[str]:
+        """Return the handlers that may be packed but keep their child busy for long."""
+        return {handler for handler in self.shares() if self._lingers(handler)}
+
     def pack(self, entries: Sequence[E], *, room: int) -> list[Pack[E]]:
         """Pack entries into messages, in order, for `room` free children. There may be more messages than room."""
         shares = [self._share(entry.hint) for entry in entries]
         full = min(max(sum(shares) / max(room, 1), SMALLEST_FILL), 1.0)
         packs: list[_Open[E]] = []
-        filling: dict[float, _Open[E]] = {}
+        filling: dict[tuple[float, bool], _Open[E]] = {}
         for entry, share in zip(entries, shares, strict=True):
-            timeout = self._timeout(entry.hint)
-            current = filling.get(timeout) if share < 1 else None
+            timeout, long = self._timeout(entry.hint), share >= 1 or self._lingers(entry.hint.handler)
+            current = filling.get((timeout, long)) if share < 1 else None
             if current is None or current.fill + share > full + 1e-9 or len(current.entries) >= self.rules.most:
-                current = _Open(timeout, long=share >= 1)
+                current = _Open(timeout, long=long)
                 packs.append(current)
                 if share < 1:
-                    filling[timeout] = current
+                    filling[timeout, long] = current
             current.entries.append(entry)
             current.fill += share
         return [self._seal(pack) for pack in packs]
@@ -144,8 +156,12 @@ class Packer:
         return Pack(entries=tuple(pack.entries), soft=soft, hard=pack.timeout + self.rules.grace, long=pack.long)
 
     def is_long(self, hint: Hint) -> bool:
-        """Tell whether a task takes a whole message by itself."""
-        return self._share(hint) >= 1
+        """Tell whether a task needs a lane."""
+        return self._share(hint) >= 1 or self._lingers(hint.handler)
+
+    def _lingers(self, handler: str) -> bool:
+        average = self._averages.get(handler)
+        return average is not None and average.lasted > LINGER
 
     def _share(self, hint: Hint) -> float:
         if hint.lost or self._timeout(hint) > self.rules.default_timeout:
@@ -155,11 +171,16 @@ class Packer:
     def _timeout(self, hint: Hint) -> float:
         return self.rules.default_timeout if hint.timeout is None else hint.timeout
 
-    def _learn(self, handler: str, runs: int, seconds: float) -> None:
+    def _learn(self, handler: str, runs: int, seconds: float, lasted: float) -> None:
         average = self._averages.get(handler)
         if average is None:
-            self._averages[handler] = _Average(seconds, runs)
+            self._averages[handler] = _Average(seconds, lasted, runs)
             return
-        weight = RISE if seconds > average.seconds else 1 - (1 - FALL) ** runs
-        average.seconds += weight * (seconds - average.seconds)
+        average.seconds = _moved(average.seconds, seconds, runs)
+        average.lasted = _moved(average.lasted, lasted, runs)
         average.runs += runs
+
+
+def _moved(average: float, seen: float, runs: int) -> float:
+    weight = RISE if seen > average else 1 - (1 - FALL) ** runs
+    return average + weight * (seen - average)

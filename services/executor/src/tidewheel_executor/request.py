@@ -18,7 +18,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 def read_times(returned: str) -> Mapping[str, Sequence[float]]:
-    """Read what a child returned: `{"handlers": {handler: [runs, seconds]}}`, of which Celery brings only the `repr`.
+    """Read what a child returned, its `Durations` under `handlers`, of which Celery brings only the `repr`.
 
     Whatever else it is, packing learns nothing from it.
     """

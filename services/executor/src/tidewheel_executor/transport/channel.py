@@ -100,6 +100,7 @@ class Channel(StockChannel):
                 turn=intake.turn,
                 lanes=self.qos.lanes,
                 shares=intake.packer.shares(),
+                lingering=intake.packer.lingering(),
             )
             kind, command = "pull", pull.command(loaded=self._script_loaded)
         self._in_poll = self.client.connection

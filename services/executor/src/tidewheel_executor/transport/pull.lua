@@ -7,8 +7,9 @@
 --       longest  seconds; an entry with a longer timeout of its own travels alone and uses a whole message,
 --       aging    every so many visits a queue is emptied from below, so that low never starves (0: never),
 --       turn     visits so far, in all pulls of this worker,
---       lanes    how many of these messages may be long: entries that use a whole one,
---       then pairs of handler and share (a handler that is not named uses a whole message).
+--       lanes    how many of these messages may be long,
+--       then pairs of handler and share (a handler that is not named uses a whole message). A share below zero is that of a
+--                handler whose messages are long as well.
 -- Returns {turn, groups made, {{index of the stream, id, fields}, ...}, streams whose next entry is long and has no lane}.
 --
 -- Queues take turns entry by entry. XREADGROUP reads one entry at a time, because what it costs is known only then and
@@ -35,11 +36,14 @@ local function make_group(key)
   made = made + 1
 end
 
+-- Returns what an entry uses of a message, and of a lane.
 local function share_of(fields)
   -- The words of a hint: id, attempt, lost, timeout, trace, handler.
   local lost, timeout, handler = string.match(fields[2] or '', '^%x+ %d+ (%d+) (%S+) %S+ (.+)$')
-  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1 end
-  return shares[handler] or 1
+  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1, 1 end
+  local share = shares[handler] or 1
+  if share < 0 then return -share, -share end
+  return share, share < 1 and 0 or 1
 end
 
 local function last_delivered(key)
@@ -58,7 +62,7 @@ local function next_is_long(index)
   if redis.call('XLEN', key) == 0 then return false end
   delivered[index] = delivered[index] or last_delivered(key)
   local entry = redis.call('XRANGE', key, '(' .. delivered[index], '+', 'COUNT', 1)[1]
-  return entry and share_of(entry[2]) >= 1
+  return entry and select(2, share_of(entry[2])) > 0
 end
 
 local function take_from(index)
@@ -108,9 +112,9 @@ while room > 0 and #taken < most and misses < queues do
   if err then return err end
   turn = turn + 1
   if fields then
-    local share = share_of(fields)
+    local share, lane = share_of(fields)
     room = room - share
-    if share >= 1 then lanes = lanes - 1 end
+    lanes = lanes - lane
     misses = 0
   else
     misses = misses + 1

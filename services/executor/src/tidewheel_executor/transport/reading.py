@@ -6,6 +6,7 @@ there.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any
@@ -36,13 +37,14 @@ class Pull:
     turn: int
     lanes: int
     shares: Mapping[str, float]
+    lingering: AbstractSet[str] = frozenset()
 
     def command(self, *, loaded: bool) -> Command:
         """Return the command; `loaded` when Redis is believed to know the script."""
         head = ("EVALSHA", PULL_SHA) if loaded else ("EVAL", PULL)
         bounds = (GROUP, self.consumer, self.room, self.most, self.longest, AGING, self.turn, self.lanes)
-        shares = (part for pair in self.shares.items() for part in pair)
-        return (*head, len(self.streams), *self.streams, *bounds, *shares)
+        marked = {name: -share if name in self.lingering else share for name, share in self.shares.items()}
+        return (*head, len(self.streams), *self.streams, *bounds, *(part for pair in marked.items() for part in pair))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
