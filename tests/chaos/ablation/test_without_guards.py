@@ -51,19 +51,19 @@ GUARDS = {
     ),
     "state in cancel": Guard(
         gateway,
-        "task_cancel",
+        "tasks_cancel",
         (" AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')",),
         scenarios.a_complete_task_is_cancelled,
     ),
     "state in redrive": Guard(
         gateway,
-        "task_redrive",
+        "tasks_redrive",
         (" AND state IN ('dead', 'cancelled', 'expired')",),
         scenarios.a_running_task_is_redriven,
     ),
     "state in discard": Guard(
         gateway,
-        "task_discard",
+        "tasks_discard",
         (" AND state IN ('complete', 'dead', 'cancelled', 'expired')",),
         scenarios.a_running_task_is_discarded,
     ),
