@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tidewheel_cli import queues
+from tidewheel_cli import canary, dlq, executors, queues
 from tidewheel_cli.demo.command import Target
 from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
@@ -26,6 +26,9 @@ app.command()(read.get)
 app.command(name="list")(read.list_tasks)
 app.command()(act.cancel)
 app.command()(act.redrive)
+app.command()(canary.canary)
+app.command(name="executors")(executors.list_executors)
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")
 app.add_typer(schedules.app, name="schedules")
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import typer
 
+from tidewheel_cli.show import printable
 from tidewheel_client import (
     ApiError,
     BadRequest,
@@ -20,6 +21,7 @@ from tidewheel_client import (
     StillRunning,
     TaskFailed,
     Unauthorized,
+    Unreachable,
 )
 from tidewheel_common.core.errors import TidewheelError
 
@@ -50,7 +52,6 @@ _CODES: Final[tuple[tuple[tuple[type[Exception], ...], Exit], ...]] = (
     ((Unauthorized, Forbidden), Exit.NOT_ALLOWED),
     ((Conflict, ChangedMeanwhile), Exit.CONFLICT),
     ((StillRunning,), Exit.TOO_LATE),
-    ((ClientError,), Exit.UNAVAILABLE),
 )
 
 
@@ -62,21 +63,37 @@ class Unavailable(TidewheelError):
     """A server that the command needs does not answer."""
 
 
+class TooLate(TidewheelError):
+    """It was not done in time."""
+
+
+_OURS: Final[dict[type[TidewheelError], Exit]] = {
+    NotFoundHere: Exit.NOT_FOUND,
+    Unavailable: Exit.UNAVAILABLE,
+    TooLate: Exit.TOO_LATE,
+}
+
+
 def exit_code(error: TidewheelError | ClientError) -> Exit:
     """Return the exit code for an error."""
-    if isinstance(error, NotFoundHere):
-        return Exit.NOT_FOUND
-    if isinstance(error, Unavailable):
-        return Exit.UNAVAILABLE
-    return next((code for kinds, code in _CODES if isinstance(error, kinds)), Exit.USAGE)
+    if isinstance(error, TidewheelError):
+        return _OURS.get(type(error), Exit.USAGE)
+    return next((code for kinds, code in _CODES if isinstance(error, kinds)), Exit.UNAVAILABLE)
 
 
 def sentence(error: TidewheelError | ClientError) -> str:
     """Return what went wrong as a person reads it."""
-    if isinstance(error, ApiError) and not error.errors:
-        request = f" [request {error.request_id}]" if error.request_id else ""
-        return f"{error.detail}{request}"
-    return str(error)
+    match error:
+        case ApiError():
+            places = "; ".join(f"{each.field}: {each.detail}" for each in error.errors)
+            request = f" [request {error.request_id}]" if error.request_id else ""
+            return f"{places or error.detail}{request}"
+        case TaskFailed():
+            return f"{printable(str(error).partition(chr(10))[0])} `tidewheel get {error.task.id}` shows all of it."
+        case Unreachable():
+            return f"{error} Is it running, and is --url its address?"
+        case _:
+            return str(error)
 
 
 @contextlib.contextmanager

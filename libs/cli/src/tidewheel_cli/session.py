@@ -98,6 +98,7 @@ def confirm(question: str, *, yes: bool) -> None:
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:
+        typer.echo(err=True)
         agreed = False
     if not agreed:
         raise Misconfigured("Nothing was done. Give --yes to do it without being asked.")

@@ -10,12 +10,14 @@ _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of `90`, `1.5`, `90s`, `1h30m` or `2d`.
+def parse_duration(text: str | float) -> float:
+    """Return the seconds of `90`, `1.5`, `90s`, `1h30m` or `2d`; a number, such as a default, is seconds already.
 
     Raises:
         typer.BadParameter: it is none of these.
     """
+    if isinstance(text, float):
+        return text
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     parts = _PART.findall(text)
