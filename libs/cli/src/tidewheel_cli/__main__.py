@@ -16,6 +16,7 @@ from tidewheel_cli.dev.command import dev as run_dev
 from tidewheel_cli.dev.command import state_directory
 from tidewheel_cli.dev.options import Options
 from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
+from tidewheel_cli.keys import command as keys
 from tidewheel_cli.schedules import command as schedules
 from tidewheel_cli.session import Key, StateDir, Url
 from tidewheel_cli.tasks import act, read, submit
@@ -29,6 +30,7 @@ app.command()(act.redrive)
 app.command()(canary.canary)
 app.command(name="executors")(executors.list_executors)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
 app.add_typer(queues.app, name="queues")
 app.add_typer(schedules.app, name="schedules")
 
@@ -71,9 +73,11 @@ def migrate(
     database_url: Annotated[str, typer.Option(envvar="TIDEWHEEL_DATABASE_URL", help="The database to migrate.")],
 ) -> None:
     """Bring the schema of a database up to date."""
-    from tidewheel_common.store.migrate import upgrade  # noqa: PLC0415 - Alembic is slow to import, `dev` needs none of it
+    from tidewheel_cli.database import reachable  # noqa: PLC0415 - Alembic is slow to import, `dev` needs none of it
+    from tidewheel_common.store.migrate import upgrade  # noqa: PLC0415 - as above
 
-    _run(upgrade(database_url))
+    with sentences(), reachable(database_url):
+        asyncio.run(upgrade(database_url))
 
 
 @app.command(name="check-migrations")
