@@ -15,6 +15,7 @@ from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
 from tidewheel_cli.dev.command import state_directory
 from tidewheel_cli.dev.options import Options
+from tidewheel_cli.doctor import command as doctor
 from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
 from tidewheel_cli.keys import command as keys
 from tidewheel_cli.schedules import command as schedules
@@ -28,6 +29,7 @@ app.command(name="list")(read.list_tasks)
 app.command()(act.cancel)
 app.command()(act.redrive)
 app.command()(canary.canary)
+app.command()(doctor.doctor)
 app.command(name="executors")(executors.list_executors)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
