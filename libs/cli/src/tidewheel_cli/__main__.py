@@ -20,12 +20,13 @@ from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
 from tidewheel_cli.keys import command as keys
 from tidewheel_cli.schedules import command as schedules
 from tidewheel_cli.session import Key, StateDir, Url
-from tidewheel_cli.tasks import act, read, submit
+from tidewheel_cli.tasks import act, logs, read, submit
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES)
 app.command()(submit.submit)
 app.command()(read.get)
 app.command(name="list")(read.list_tasks)
+app.command()(logs.logs)
 app.command()(act.cancel)
 app.command()(act.redrive)
 app.command()(canary.canary)

@@ -10,9 +10,14 @@ from rich.progress import track
 from tidewheel_cli.failing import Exit, exit_code, sentence
 from tidewheel_cli.session import Session, Yes, confirm, in_session
 from tidewheel_cli.show import messages, print_line
+from tidewheel_cli.tasks.payload import read_payload
 from tidewheel_client import ApiError, Task
 
 TaskIds = Annotated[list[UUID], typer.Argument(help="The ids of tasks.", metavar="ID...")]
+
+NewPayload = Annotated[
+    str | None, typer.Option("--payload", help="Instead of what they carry: a JSON object, @FILE, or - for stdin.")
+]
 
 
 @in_session
@@ -24,10 +29,11 @@ def cancel(session: Session, task_ids: TaskIds, *, yes: Yes = False) -> None:
 
 
 @in_session
-def redrive(session: Session, task_ids: TaskIds) -> None:
-    """Give dead, cancelled or expired tasks a fresh start."""
+def redrive(session: Session, task_ids: TaskIds, *, payload: NewPayload = None) -> None:
+    """Give dead, cancelled or expired tasks a fresh start, with another payload if one is given."""
+    arguments = None if payload is None else read_payload(payload)
     with session.client() as client:
-        _each(session, task_ids, client.tasks.redrive, "Redriving")
+        _each(session, task_ids, lambda task_id: client.tasks.redrive(task_id, payload=arguments), "Redriving")
 
 
 def _each(session: Session, task_ids: list[UUID], act: Callable[[UUID], Task], doing: str) -> None:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import typer
@@ -20,7 +20,7 @@ from tidewheel_client.options import TaskFilter
 
 TaskId = Annotated[UUID, typer.Argument(help="The id of a task.", metavar="ID")]
 States = Annotated[list[str] | None, typer.Option("--state", help="Only in this state; may be repeated.")]
-Text_ = Annotated[str | None, typer.Option(help="Only with this one.")]
+Word = Annotated[str | None, typer.Option(help="Only with this one.")]
 Schedule = Annotated[UUID | None, typer.Option(help="Only those that this schedule has fired.")]
 After = Annotated[
     datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="Only those accepted after this time.")
@@ -57,32 +57,41 @@ def list_tasks(
     session: Session,
     *,
     states: States = None,
-    queue: Text_ = None,
-    handler: Text_ = None,
-    tag: Text_ = None,
+    queue: Word = None,
+    handler: Word = None,
+    tag: Word = None,
+    error_type: Word = None,
+    reason: Word = None,
     schedule: Schedule = None,
     created_after: After = None,
     created_before: Before = None,
     limit: Limit = 50,
 ) -> None:
     """List tasks, the newest first; further pages are fetched as they are needed."""
-    given: TaskFilter = {"limit": min(limit or _PAGE, _PAGE)}
-    if states:
-        given["state"] = states
-    if queue:
-        given["queue"] = queue
-    if handler:
-        given["handler"] = handler
-    if tag:
-        given["tag"] = tag
-    if schedule:
-        given["schedule"] = schedule
-    if created_after:
-        given["created_after"] = created_after
-    if created_before:
-        given["created_before"] = created_before
+    wanted = narrowed(
+        state=states,
+        queue=queue,
+        handler=handler,
+        tag=tag,
+        error_type=error_type,
+        reason=reason,
+        schedule=schedule,
+        created_after=created_after,
+        created_before=created_before,
+        limit=page_size(limit),
+    )
     with session.client() as client:
-        show_tasks(session, client.tasks.list(**given), limit)
+        show_tasks(session, client.tasks.list(**wanted), limit)
+
+
+def narrowed(**filters: Any) -> TaskFilter:
+    """Return the filter of what was given on the command line."""
+    return cast("TaskFilter", {name: value for name, value in filters.items() if value})
+
+
+def page_size(limit: int) -> int:
+    """Return how many tasks one answer should bring when so many are wanted (0: all)."""
+    return min(limit or _PAGE, _PAGE)
 
 
 def show_tasks(session: Session, tasks: Iterator[TaskSummary], limit: int) -> None:
