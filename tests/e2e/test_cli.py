@@ -104,6 +104,18 @@ async def test_a_queue_is_paused_and_goes_on(run: Run) -> None:
     assert json.loads(resumed.stdout)["paused"] is False
 
 
+async def test_a_rule_is_previewed_with_what_a_clock_change_does_to_it(run: Run) -> None:
+    rule = "schedules", "preview", "30 2 * * *", "--tz", "Europe/Berlin", "-n", "2", "--after", "2027-03-27T12:00:00Z"
+
+    shown = await run(*rule)
+    first, second = json.loads((await run(*rule, "--json")).stdout)["data"]
+
+    assert first["local"].startswith("2027-03-28T03:"), "there is no half past two on that day"
+    assert (first["change"] is None, second["change"]) == (False, None)
+    assert first["change"] in shown.stdout
+    assert (await run("schedules", "preview", "0 0 31 2 *")).exit_code == 2
+
+
 async def test_the_canary_comes_back_or_says_why_not(run: Run) -> None:
     back = json.loads((await run("canary", "--json")).stdout)
     assert (back["ok"], back["state"]) == (True, "complete")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from tidewheel_cli.failing import Exit
+from tidewheel_cli.schedules import look
 from tidewheel_cli.schedules.apply import apply_plan
 from tidewheel_cli.schedules.file import ScheduleFile, read_file
 from tidewheel_cli.schedules.plan import Plan, make_plan
@@ -23,7 +24,9 @@ from tidewheel_client import AsyncClient
 
 DIFFERENT: Final = 3
 
-app = typer.Typer(no_args_is_help=True, help="Keep schedules in a file, under version control.")
+app = typer.Typer(no_args_is_help=True, help="Look at schedules; keep them in a file, under version control.")
+app.command(name="list")(look.list_schedules)
+app.command()(look.preview)
 
 File = Annotated[Path, typer.Argument(help="A schedules.yaml.")]
 Delete = Annotated[bool, typer.Option("--delete", help="Delete what is gone from the file; else it is paused.")]
