@@ -12,9 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support import wait_until
 
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.store.engine import open_engine
 from tidewheel_gateway.app import Sources, create_app
-from tidewheel_gateway.auth import ApiKey
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.settings import GatewaySettings
 

@@ -12,10 +12,10 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A statement and the process that runs it."""
+    """A statement and the process that runs it; None for one that may move no task."""
 
     path: str
-    owner: Owner
+    owner: Owner | None
     statement: Statement
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ def relative(path: Path) -> str:
 
 
 def statements() -> list[Owned]:
-    """Every statement of every service, and of the client's transactional submission."""
+    """Every statement of every service, of the client's transactional submission, and of the command line."""
     return list(_statements())
 
 
@@ -45,7 +45,12 @@ def _statements() -> Iterator[Owned]:
                     yield Owned(relative(path), owner, statement)
 
 
-def _owner(path: Path) -> Owner:
-    kind, name = path.relative_to(REPOSITORY).parts[:2]
-    # The client inserts tasks in its user's own transaction: it does the gateway's part.
-    return Owner.GATEWAY if (kind, name) == ("libs", "client") else Owner(name)
+def _owner(path: Path) -> Owner | None:
+    match path.relative_to(REPOSITORY).parts[:2]:
+        case ("libs", "client"):
+            return Owner.GATEWAY  # it inserts tasks in its user's own transaction: the gateway's part
+        case ("libs", _):
+            return None
+        case (_, name):
+            return Owner(name)
+    raise AssertionError(path)

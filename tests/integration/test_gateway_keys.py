@@ -7,9 +7,10 @@ import pytest
 from tests.gateway import KEY, Gateway, serving, settings
 
 from tidewheel_common.core.errors import Misconfigured
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.process.health import Health
 from tidewheel_gateway.app import Sources
-from tidewheel_gateway.auth import TTL, ApiKey
+from tidewheel_gateway.auth import TTL
 from tidewheel_gateway.bootstrap import Bootstrap
 
 

@@ -6,8 +6,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from tidewheel_common.core.validation import nul_faults
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.crypto.keyring import Keyring
-from tidewheel_gateway.auth import ApiKey
 from tidewheel_gateway.body import may_hold_nul, parse
 from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.idempotency import Fingerprints, read_key

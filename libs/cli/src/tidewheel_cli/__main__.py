@@ -1,8 +1,4 @@
-"""The `tidewheel` command. Results go to stdout, messages to stderr.
-
-Exit codes: 0 done, 1 the demo did not end as it should, 2 it could not be done as asked; the message says why. Those of
-`schedules plan` and `apply` stand in `schedules/command.py`.
-"""
+"""The `tidewheel` command. Results go to stdout, messages to stderr; `failing.py` has the exit codes."""
 
 import asyncio
 import os
@@ -13,16 +9,33 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tidewheel_cli import canary, dlq, executors, queues
 from tidewheel_cli.demo.command import Target
 from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
 from tidewheel_cli.dev.command import state_directory
 from tidewheel_cli.dev.options import Options
-from tidewheel_cli.schedules.command import app as schedules
-from tidewheel_common.core.errors import TidewheelError
+from tidewheel_cli.doctor import command as doctor
+from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
+from tidewheel_cli.keys import command as keys
+from tidewheel_cli.schedules import command as schedules
+from tidewheel_cli.session import Key, StateDir, Url
+from tidewheel_cli.tasks import act, logs, read, submit
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(schedules, name="schedules")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES)
+app.command()(submit.submit)
+app.command()(read.get)
+app.command(name="list")(read.list_tasks)
+app.command()(logs.logs)
+app.command()(act.cancel)
+app.command()(act.redrive)
+app.command()(canary.canary)
+app.command()(doctor.doctor)
+app.command(name="executors")(executors.list_executors)
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
+app.add_typer(queues.app, name="queues")
+app.add_typer(schedules.app, name="schedules")
 
 
 @app.callback()
@@ -48,14 +61,14 @@ def dev(
 @app.command()
 def demo(
     *,
-    url: Annotated[str, typer.Option(envvar="TIDEWHEEL_URL", help="A gateway, to use it instead.")] = "",
-    api_key: Annotated[str, typer.Option(envvar="TIDEWHEEL_API_KEY", help="The key to that gateway.")] = "",
-    state_dir: Annotated[Path, typer.Option(help="Where a running stack keeps its state.")] = Path(".tidewheel"),
+    url: Url = "",
+    api_key: Key = "",
+    state_dir: StateDir = Path(".tidewheel"),
 ) -> None:
     """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
     target = Target(url, api_key) if url else None
     if not asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console())):
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
@@ -63,9 +76,11 @@ def migrate(
     database_url: Annotated[str, typer.Option(envvar="TIDEWHEEL_DATABASE_URL", help="The database to migrate.")],
 ) -> None:
     """Bring the schema of a database up to date."""
-    from tidewheel_common.store.migrate import upgrade  # noqa: PLC0415 - Alembic is slow to import, `dev` needs none of it
+    from tidewheel_cli.database import reachable  # noqa: PLC0415 - Alembic is slow to import, `dev` needs none of it
+    from tidewheel_common.store.migrate import upgrade  # noqa: PLC0415 - as above
 
-    _run(upgrade(database_url))
+    with sentences(), reachable(database_url):
+        asyncio.run(upgrade(database_url))
 
 
 @app.command(name="check-migrations")
@@ -77,11 +92,8 @@ def check_migrations() -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    try:
+    with sentences():
         asyncio.run(work)
-    except TidewheelError as error:
-        _report(str(error))
-        raise typer.Exit(2) from None
 
 
 def _report(text: str) -> None:

@@ -1,12 +1,15 @@
 """Handlers to try Tidewheel with, and to break it with. They are ordinary Celery tasks."""
 
 import asyncio
+import logging
 import math
 import os
 import signal
 from typing import Any
 
 from celery import shared_task
+
+_log = logging.getLogger("demo")  # what is named after a module of ours is no handler's line
 
 
 class DemoError(Exception):
@@ -45,6 +48,7 @@ def fail(message: str = "This handler always fails.") -> None:
 @shared_task(name="demo.flaky", bind=True)
 def flaky(self: Any, failures: int = 1) -> dict[str, int]:
     """Fail so many times, then succeed."""
+    _log.info("This is try %d; %d of them fail.", self.request.retries + 1, failures)
     if self.request.retries < failures:
         raise DemoError(f"Failure {self.request.retries + 1} of {failures}.")
     return {"failures": self.request.retries}

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from uuid_utils.compat import uuid7
 
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
@@ -28,7 +29,7 @@ from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
-from tidewheel_gateway.auth import ApiKey, Authenticator, Guard
+from tidewheel_gateway.auth import Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
 from tidewheel_gateway.bulk import EVERY, Bulk
 from tidewheel_gateway.cursor import Cursors

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.errors import Misconfigured
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.process.health import Health
 from tidewheel_gateway import queries
-from tidewheel_gateway.auth import ApiKey
 from tidewheel_gateway.store import schema_obstacle
 
 TENANT: Final = "default"

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
+from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.process.settings import Port, SealingSettings
-from tidewheel_gateway.auth import ApiKey
 
 
 def _check_key(key: SecretStr) -> SecretStr:

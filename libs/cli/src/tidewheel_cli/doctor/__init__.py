@@ -1,0 +1,1 @@
+"""`tidewheel doctor`: looks at every part that it can reach, and says what to do."""

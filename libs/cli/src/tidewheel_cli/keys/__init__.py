@@ -1,0 +1,1 @@
+"""`tidewheel keys`: API keys, made by the operator through the database."""

@@ -1,0 +1,1 @@
+"""`tidewheel submit`, `get`, `list`, `logs`, `cancel`, `redrive`: tasks from the command line."""

@@ -1,0 +1,151 @@
+"""The commands as a person types them, against the stack that all end-to-end tests share."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from tests.stack import Stack
+from typer.testing import CliRunner
+
+from tidewheel_cli.__main__ import app
+
+Result = Any
+Run = Callable[..., Coroutine[Any, Any, Result]]
+
+HERE = {"TIDEWHEEL_URL": "", "TIDEWHEEL_API_KEY": "", "TIDEWHEEL_DATABASE_URL": "", "TIDEWHEEL_REDIS_URL": ""}
+UNKNOWN = "018f0000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def run(stack: Stack) -> Run:
+    async def call(*arguments: str, stdin: str = "") -> Result:
+        command = [*arguments, "--state-dir", str(stack.directory)]
+        return await asyncio.to_thread(CliRunner().invoke, app, command, input=stdin, env=HERE)
+
+    return call
+
+
+def documents(answer: Result) -> list[dict[str, Any]]:
+    assert answer.exit_code == 0, answer.output
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+async def test_a_task_is_submitted_waited_for_and_read_again(run: Run) -> None:
+    waited = await run("submit", "demo.distance", "-", "--wait", stdin='{"x": 3, "y": 4}')
+    assert (waited.exit_code, waited.stdout) == (0, "5.0\n"), waited.output
+
+    task_id = (await run("submit", "demo.echo", '{"to": "you"}')).stdout.strip()
+    done = await run("get", task_id)
+    assert (done.exit_code, '"to": "you"' in done.stdout) == (0, True)
+    assert (await run("get", UNKNOWN)).exit_code == 3
+    assert (await run("redrive", task_id)).exit_code == 5, "what is complete stays so"
+
+
+async def test_pages_are_followed_up_to_the_limit_and_the_rest_is_mentioned(run: Run) -> None:
+    tag = uuid4().hex
+    ids = {(await run("submit", "demo.echo", "--tag", tag, "--delay", "1h")).stdout.strip() for _ in range(3)}
+
+    assert {each["id"] for each in documents(await run("list", "--tag", tag, "--json"))} == ids
+    some = await run("list", "--tag", tag, "--limit", "2")
+    assert "there are more" in some.stderr
+
+    declined = await run("cancel", *ids, stdin="n\n")
+    assert (declined.exit_code, "Nothing was done" in declined.stderr) == (2, True)
+    cancelled = await run("cancel", *ids, UNKNOWN, "--yes")
+    assert cancelled.exit_code == 3, "one of them is not there"
+    assert {each["state"] for each in documents(await run("list", "--tag", tag, "--json"))} == {"cancelled"}
+
+
+async def test_a_task_that_fails_or_is_late_has_an_exit_code_of_its_own(run: Run) -> None:
+    failed = await run("submit", "demo.fail", "--max-attempts", "1", "--wait")
+    assert (failed.exit_code, "Traceback" in failed.output) == (1, False), failed.output
+    assert "This handler always fails" in failed.stderr
+
+    late = await run("submit", "demo.echo", "--delay", "1h", "--wait-timeout", "10ms", "--json")
+    assert (late.exit_code, "still `waiting`" in late.stderr) == (7, True)
+    await run("cancel", late.stderr.split()[2], "--yes")
+
+
+async def test_what_a_handler_logs_is_followed_to_the_end(run: Run) -> None:
+    task_id = (await run("submit", "demo.flaky", '{"failures": 1}')).stdout.strip()
+
+    lines = documents(await run("logs", task_id, "--follow", "--json"))
+
+    assert [line["message"] for line in lines] == ["This is try 1; 1 of them fail.", "This is try 2; 1 of them fail."]
+    assert [line["attempt"] for line in lines] == [1, 2]
+
+
+async def test_dead_letters_are_counted_and_redriven_by_their_error(run: Run) -> None:
+    queue = f"q{uuid4().hex[:8]}"
+    for _ in range(2):
+        await run("submit", "demo.fail", "--max-attempts", "1", "--queue", queue, "--wait")
+
+    groups = documents(await run("dlq", "list", "--json"))
+    assert ("demo.fail", "DemoError") in {(each["handler"], each["error_type"]) for each in groups}
+    meant = "--queue", queue, "--error-type", "DemoError"
+    assert (await run("dlq", "redrive", *meant, "--dry-run")).stdout == "2 dead tasks are meant.\n"
+    assert (await run("dlq", "redrive", *meant, "--yes")).stdout == "redrive: 2 done, 0 could not be changed.\n"
+    assert (await run("dlq", "redrive", "--queue", "nothing.is.here", "--dry-run")).stdout.startswith("0 ")
+
+
+async def test_a_queue_is_paused_and_goes_on(run: Run) -> None:
+    name = f"q{uuid4().hex[:8]}"
+
+    await run("queues", "pause", name, "--yes")
+    paused = {each["name"]: each["paused"] for each in documents(await run("queues", "list", "--json"))}
+    doubts = [each["said"] for each in documents(await run("doctor", "--json")) if each["verdict"] == "doubtful"]
+    resumed = await run("queues", "resume", name, "--json")
+
+    assert paused[name]
+    assert any(name in each for each in doubts)
+    assert json.loads(resumed.stdout)["paused"] is False
+
+
+async def test_a_rule_is_previewed_with_what_a_clock_change_does_to_it(run: Run) -> None:
+    rule = "schedules", "preview", "30 2 * * *", "--tz", "Europe/Berlin", "-n", "2", "--after", "2027-03-27T12:00:00Z"
+
+    shown = await run(*rule)
+    first, second = json.loads((await run(*rule, "--json")).stdout)["data"]
+
+    assert first["local"].startswith("2027-03-28T03:"), "there is no half past two on that day"
+    assert (first["change"] is None, second["change"]) == (False, None)
+    assert first["change"] in shown.stdout
+    assert (await run("schedules", "preview", "0 0 31 2 *")).exit_code == 2
+
+
+async def test_the_canary_comes_back_or_says_why_not(run: Run) -> None:
+    back = json.loads((await run("canary", "--json")).stdout)
+    assert (back["ok"], back["state"]) == (True, "complete")
+
+    lost = await run("canary", "--handler", "nobody.serves.this", "--within", "100ms")
+    assert (lost.exit_code, "no live executor serves" in lost.stderr) == (7, True)
+
+
+async def test_the_doctor_finds_nothing_wrong_and_everything_that_is(run: Run, stack: Stack) -> None:
+    well = documents(await run("doctor", "--json"))
+    assert {each["part"] for each in well if each["verdict"] == "good"} >= {
+        *("address", "health", "readiness", "key", "executors", "database", "redis")
+    }
+
+    ill = await run("doctor", "--api-key", "tw_nobody_0123456789abcdef", "--redis-url", "redis://127.0.0.1:1", "--json")
+    found = {each["part"]: each["verdict"] for each in map(json.loads, ill.stdout.splitlines())}
+    assert (ill.exit_code, found["key"], found["redis"], found["database"]) == (1, "bad", "bad", "good")
+    assert stack.api_key not in ill.output
+
+
+async def test_a_key_is_made_for_a_tenant_opens_and_is_revoked(run: Run) -> None:
+    tenant = uuid4().hex
+    assert (await run("keys", "create", "backend", "--tenant", tenant)).exit_code == 3
+
+    made = json.loads((await run("keys", "create", "backend", "--tenant", tenant, "--new-tenant", "--json")).stdout)
+    listed = {each["id"]: each for each in documents(await run("keys", "list", "--json"))}
+    assert (listed[made["id"]]["tenant"], listed[made["id"]]["revoked_at"]) == (tenant, None)
+    assert made["api_key"].split("_", 2)[2] not in str(listed)
+
+    assert documents(await run("list", "--api-key", made["api_key"], "--json")) == [], "a tenant sees its own only"
+    assert (await run("queues", "pause", "default", "--yes", "--api-key", made["api_key"])).exit_code == 4
+    assert (await run("keys", "revoke", made["id"], "--yes")).exit_code == 0
+    assert (await run("keys", "revoke", "nobody", "--yes")).exit_code == 3
