@@ -8,6 +8,7 @@ module "platform" {
   repository  = var.repository
   state       = var.state
   domain      = var.domain
+  apps        = var.apps
   keep        = false
 
   network = {

@@ -34,3 +34,9 @@ variable "state" {
   description = "ARNs of the bucket and of the key of the state, as printed by infra/terraform/state."
   type        = object({ bucket_arn = string, key_arn = string })
 }
+
+variable "apps" {
+  description = "Programs of yours that run beside Tidewheel, such as backend."
+  type        = set(string)
+  default     = []
+}

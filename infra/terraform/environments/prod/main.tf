@@ -8,6 +8,7 @@ module "platform" {
   repository  = var.repository
   state       = var.state
   domain      = var.domain
+  apps        = var.apps
 
   network = {
     cidr  = "10.20.0.0/16"

@@ -2,7 +2,6 @@ resource "aws_acm_certificate" "this" {
   domain_name               = var.domain
   subject_alternative_names = var.other_names
   validation_method         = "DNS"
-  key_algorithm             = "EC_prime256v1"
 
   lifecycle {
     create_before_destroy = true

@@ -84,6 +84,6 @@ resource "aws_eks_pod_identity_association" "service" {
 
   cluster_name    = var.cluster_name
   namespace       = each.value.namespace
-  service_account = each.key
+  service_account = each.value.service_account
   role_arn        = each.value.role_arn
 }

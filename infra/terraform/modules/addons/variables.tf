@@ -9,6 +9,6 @@ variable "volumes_key_arn" {
 }
 
 variable "associations" {
-  description = "Service account => its namespace and the role that its pods take."
-  type        = map(object({ namespace = string, role_arn = string }))
+  description = "Service => its service account, its namespace and the role that its pods take."
+  type        = map(object({ service_account = string, namespace = string, role_arn = string }))
 }

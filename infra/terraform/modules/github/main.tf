@@ -2,9 +2,9 @@ locals {
   issuer = "token.actions.githubusercontent.com"
 
   subjects = {
-    plan   = "repo:${var.repository}:pull_request"
-    apply  = "repo:${var.repository}:environment:${var.environment}"
-    deploy = "repo:${var.repository}:environment:${var.environment}"
+    plan   = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
+    apply  = ["repo:${var.repository}:environment:${var.environment}"]
+    deploy = ["repo:${var.repository}:environment:${var.environment}"]
   }
 }
 

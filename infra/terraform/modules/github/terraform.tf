@@ -1,7 +1,8 @@
 locals {
+  # A plan that is to be applied waits for its approval beside the state: it holds whatever the state holds.
   state_access = {
-    plan  = ["s3:GetObject"]
-    apply = ["s3:GetObject", "s3:PutObject"]
+    plan  = { actions = ["s3:GetObject"], writes = ["*.tflock", "plans/*"] }
+    apply = { actions = ["s3:GetObject", "s3:PutObject"], writes = ["*.tflock"] }
   }
 }
 
@@ -21,13 +22,13 @@ resource "aws_iam_role_policy" "state" {
       },
       {
         Effect   = "Allow"
-        Action   = each.value
+        Action   = each.value.actions
         Resource = "${var.state_bucket_arn}/*"
       },
       {
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-        Resource = "${var.state_bucket_arn}/*.tflock"
+        Resource = [for path in each.value.writes : "${var.state_bucket_arn}/${path}"]
       },
       {
         Effect   = "Allow"
@@ -44,17 +45,41 @@ resource "aws_iam_role_policy_attachment" "plan" {
 }
 
 # A pull request can be opened by many: it must not read what the plan does not need.
-resource "aws_iam_role_policy" "plan_sees_no_secret" {
-  name = "no-secrets"
+resource "aws_iam_role_policy" "plan_sees_no_data" {
+  name = "no-data"
   role = aws_iam_role.this["plan"].id
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect      = "Deny"
-      Action      = ["secretsmanager:GetSecretValue", "s3:GetObject"]
+      Action      = ["s3:GetObject", "s3:GetObjectVersion"]
       NotResource = ["${var.state_bucket_arn}/*"]
     }]
+  })
+}
+
+resource "aws_iam_role_policy" "plan_reads" {
+  count = var.plan_reads == null ? 0 : 1
+
+  name = "secrets-that-a-plan-compares"
+  role = aws_iam_role.this["plan"].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = var.plan_reads.secret_arns
+      },
+      {
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = var.plan_reads.key_arn
+        Condition = { StringLike = { "kms:ViaService" = "secretsmanager.*.amazonaws.com" } }
+      },
+    ]
   })
 }
 

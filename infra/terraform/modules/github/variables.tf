@@ -42,3 +42,9 @@ variable "cluster_arn" {
   description = "The cluster that deploy asks for its address."
   type        = string
 }
+
+variable "plan_reads" {
+  description = "The secrets that a plan must read to compare, and their key; null: none."
+  type        = object({ secret_arns = list(string), key_arn = string })
+  default     = null
+}

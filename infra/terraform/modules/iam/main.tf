@@ -19,7 +19,7 @@ resource "aws_iam_role" "service" {
         StringEquals = {
           "aws:SourceAccount"                         = var.account_id
           "aws:RequestTag/kubernetes-namespace"       = coalesce(each.value.namespace, var.namespace)
-          "aws:RequestTag/kubernetes-service-account" = each.key
+          "aws:RequestTag/kubernetes-service-account" = coalesce(each.value.service_account, each.key)
         }
         ArnEquals = { "aws:SourceArn" = var.cluster_arn }
       }

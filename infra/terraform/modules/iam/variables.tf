@@ -24,10 +24,11 @@ variable "kms_key_arn" {
 }
 
 variable "services" {
-  description = "Service, which is also its service account => its namespace when it is another one, the secrets that it reads and the buckets that it writes to, as ARNs."
+  description = "Service => its service account when that is called otherwise, its namespace when it is another one, the secrets that it reads and the buckets that it writes to, as ARNs."
   type = map(object({
-    namespace      = optional(string)
-    reads_secrets  = optional(list(string), [])
-    writes_buckets = optional(list(string), [])
+    service_account = optional(string)
+    namespace       = optional(string)
+    reads_secrets   = optional(list(string), [])
+    writes_buckets  = optional(list(string), [])
   }))
 }

@@ -5,16 +5,18 @@ locals {
   identities = merge(
     {
       for service in local.services : service => {
-        namespace      = local.namespace
-        reads_secrets  = try(var.grants[service].reads_secrets, [])
-        writes_buckets = try(var.grants[service].writes_buckets, [])
+        service_account = contains(var.apps, service) ? service : "tidewheel-${service}"
+        namespace       = local.namespace
+        reads_secrets   = try(var.grants[service].reads_secrets, [])
+        writes_buckets  = try(var.grants[service].writes_buckets, [])
       }
     },
     {
       external-secrets = {
-        namespace      = "external-secrets"
-        reads_secrets  = values(module.secrets.arns)
-        writes_buckets = []
+        service_account = "external-secrets"
+        namespace       = "external-secrets"
+        reads_secrets   = values(module.secrets.arns)
+        writes_buckets  = []
       }
     },
   )
@@ -42,6 +44,11 @@ module "github" {
   state_key_arn    = var.state.key_arn
   repository_arns  = values(module.ecr.arns)
   cluster_arn      = local.cluster_arn
+
+  plan_reads = var.elasticache == null ? null : {
+    secret_arns = [module.secrets.arns["redis-users"]]
+    key_arn     = module.kms.arns["data"]
+  }
 }
 
 module "addons" {

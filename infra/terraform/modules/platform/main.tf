@@ -1,6 +1,6 @@
 locals {
   namespace = "tidewheel"
-  services  = ["gateway", "scheduler", "dispatcher", "executor", "reaper", "console", "backend"]
+  services  = concat(["gateway", "scheduler", "dispatcher", "executor", "reaper"], sort(var.apps))
 
   secrets = merge(
     { for service in local.services : service => "What ${service} reads at its start: addresses with passwords, and keys." },

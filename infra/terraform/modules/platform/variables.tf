@@ -71,6 +71,12 @@ variable "elasticache" {
   default     = null
 }
 
+variable "apps" {
+  description = "Programs of yours that run beside Tidewheel, such as backend: each gets an image repository, a secret and a role."
+  type        = set(string)
+  default     = []
+}
+
 variable "grants" {
   description = "What a service may do in AWS beyond nothing, as ARNs: service => secrets that it reads, buckets that it writes to."
   type = map(object({

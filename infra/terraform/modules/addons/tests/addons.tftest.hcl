@@ -7,7 +7,7 @@ mock_provider "aws" {
 variables {
   cluster_name    = "tidewheel-test"
   volumes_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
-  associations    = { gateway = { namespace = "tidewheel", role_arn = "arn:aws:iam::111122223333:role/gateway" } }
+  associations    = { gateway = { service_account = "tidewheel-gateway", namespace = "tidewheel", role_arn = "arn:aws:iam::111122223333:role/gateway" } }
 }
 
 run "network_policies_are_enforced" {
@@ -23,7 +23,7 @@ run "each_service_account_takes_its_own_role" {
   command = plan
 
   assert {
-    condition     = aws_eks_pod_identity_association.service["gateway"].role_arn == var.associations.gateway.role_arn && aws_eks_pod_identity_association.service["gateway"].namespace == "tidewheel"
+    condition     = aws_eks_pod_identity_association.service["gateway"].role_arn == var.associations.gateway.role_arn && aws_eks_pod_identity_association.service["gateway"].service_account == "tidewheel-gateway"
     error_message = "A pod would take another role than its service's."
   }
 }

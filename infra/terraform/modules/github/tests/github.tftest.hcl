@@ -21,7 +21,7 @@ run "reviewers_stand_before_apply_and_deploy" {
   assert {
     condition = alltrue([
       for purpose in ["apply", "deploy"] :
-      jsondecode(aws_iam_role.this[purpose].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo/tidewheel:environment:prod"
+      tolist(jsondecode(aws_iam_role.this[purpose].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == tolist(["repo:octo/tidewheel:environment:prod"])
     ])
     error_message = "A workflow outside the reviewed environment could change AWS."
   }
@@ -31,12 +31,12 @@ run "a_pull_request_can_only_look" {
   command = plan
 
   assert {
-    condition     = aws_iam_role_policy_attachment.plan.policy_arn == "arn:aws:iam::aws:policy/ReadOnlyAccess" && !contains(local.state_access.plan, "s3:PutObject")
+    condition     = aws_iam_role_policy_attachment.plan.policy_arn == "arn:aws:iam::aws:policy/ReadOnlyAccess" && !contains(local.state_access.plan.actions, "s3:PutObject")
     error_message = "A pull request could change something."
   }
   assert {
-    condition     = jsondecode(aws_iam_role_policy.plan_sees_no_secret.policy).Statement[0].Effect == "Deny"
-    error_message = "A pull request could read a secret."
+    condition     = jsondecode(aws_iam_role_policy.plan_sees_no_data.policy).Statement[0].Effect == "Deny"
+    error_message = "A pull request could read what lies in the buckets."
   }
 }
 
@@ -46,6 +46,22 @@ run "deploy_pushes_only_to_our_repositories" {
   assert {
     condition     = tolist(jsondecode(aws_iam_role_policy.deploy.policy).Statement[1].Resource) == var.repository_arns
     error_message = "Deploy could push an image elsewhere."
+  }
+}
+
+run "a_plan_reads_only_the_secrets_that_it_was_given" {
+  command = plan
+
+  variables {
+    plan_reads = {
+      secret_arns = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:redis-users"]
+      key_arn     = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+    }
+  }
+
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role_policy.plan_reads[0].policy).Statement[0].Resource) == tolist(["arn:aws:secretsmanager:eu-central-1:111122223333:secret:redis-users"])
+    error_message = "A plan could read another secret."
   }
 }
 

@@ -7,7 +7,7 @@ variables {
   namespace   = "tidewheel"
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
   services = {
-    gateway    = { reads_secrets = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:gateway"] }
+    gateway    = { service_account = "tidewheel-gateway", reads_secrets = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:gateway"] }
     dispatcher = { reads_secrets = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:dispatcher"] }
     backup     = { writes_buckets = ["arn:aws:s3:::backups"] }
   }
@@ -19,7 +19,7 @@ run "a_role_belongs_to_one_service_account_of_one_cluster" {
   assert {
     condition = alltrue([
       for service, role in aws_iam_role.service :
-      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == service
+      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == (service == "gateway" ? "tidewheel-gateway" : service)
       && jsondecode(role.assume_role_policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == var.cluster_arn
     ])
     error_message = "Another pod than the service's own may take its role."
