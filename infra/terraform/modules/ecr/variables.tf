@@ -14,9 +14,9 @@ variable "kms_key_arn" {
 }
 
 variable "images_kept" {
-  description = "How many images each repository keeps, the newest first: as far back as a roll-back can go."
+  description = "How many images each repository keeps, the newest first: as far back as a roll-back can go. A signature counts as an image."
   type        = number
-  default     = 50
+  default     = 100
 }
 
 variable "keep" {

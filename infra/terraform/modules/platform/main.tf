@@ -32,6 +32,7 @@ module "vpc" {
   cidr         = var.network.cidr
   zones        = var.network.zones
   one_nat      = var.network.one_nat
+  endpoints    = var.network.endpoints
   logs_key_arn = module.kms.arns["logs"]
 }
 

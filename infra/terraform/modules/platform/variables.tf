@@ -35,7 +35,12 @@ variable "domain" {
 
 variable "network" {
   description = "See the vpc module."
-  type        = object({ cidr = optional(string, "10.0.0.0/16"), zones = list(string), one_nat = optional(bool, false) })
+  type = object({
+    cidr      = optional(string, "10.0.0.0/16")
+    zones     = list(string)
+    one_nat   = optional(bool, false)
+    endpoints = optional(set(string))
+  })
 }
 
 variable "cluster" {

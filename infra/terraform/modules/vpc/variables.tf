@@ -39,6 +39,7 @@ variable "endpoints" {
   description = "The AWS services that are reached without leaving the network, beside S3. Each costs by the hour and zone."
   type        = set(string)
   default     = ["ecr.api", "ecr.dkr", "eks-auth", "kms", "logs", "secretsmanager", "sts"]
+  nullable    = false
 }
 
 variable "logs_key_arn" {
