@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -41,11 +42,16 @@ def findings(terraform: Terraform) -> Iterator[str]:
         _bucket_for_state(port)
         override = terraform.tree / STACKS / "state" / "moto_override.tf.json"
         override.write_text(json.dumps(_PROVIDER), encoding="utf-8")
-        yield from _life(at_moto, STACKS / "state", _STATE_VARIABLES)
-        yield from _life(at_moto, MOTO, ())
+        with ThreadPoolExecutor() as side_by_side:  # they mostly wait for what AWS would need time for
+            lives = [
+                side_by_side.submit(_life, at_moto, STACKS / "state", _STATE_VARIABLES),
+                side_by_side.submit(_life, at_moto, MOTO, ()),
+            ]
+            for life in lives:
+                yield from life.result()
 
 
-def _life(terraform: Terraform, folder: Path, variables: tuple[str, ...]) -> Iterator[str]:
+def _life(terraform: Terraform, folder: Path, variables: tuple[str, ...]) -> list[str]:
     """A root from nothing to nothing, with the guard in between."""
     disposable = (*variables, "-var=keep=false")
     steps: tuple[tuple[str, int, tuple[str, ...]], ...] = (
@@ -57,17 +63,15 @@ def _life(terraform: Terraform, folder: Path, variables: tuple[str, ...]) -> Ite
         ("guard refuses replacement", 1, ("plan", "-var=keep=true", "-var=name=renamed", *variables)),
         ("guard refuses to be switched off", 1, ("plan", *disposable)),
     )
-    for step, expected, arguments in steps:
-        yield from _step(terraform, folder, step, expected, arguments)
+    found = [x for step, expected, given in steps for x in _step(terraform, folder, step, expected, given)]
     guards = [line for line in terraform.run(folder, "state", "list").stdout.split() if "terraform_data.keep" in line]
     if not guards:
-        yield f"{folder}: the guard was never there"
-    yield from _step(terraform, folder, "guard is taken away", 0, ("state", "rm", *guards))
-    yield from _step(terraform, folder, "guard gone, destruction allowed", 0, ("apply", "-auto-approve", *disposable))
-    yield from _step(terraform, folder, "destroy", 0, ("destroy", "-auto-approve", *disposable))
+        return [*found, f"{folder}: the guard was never there"]
+    found += _step(terraform, folder, "guard is taken away", 0, ("state", "rm", *guards))
+    found += _step(terraform, folder, "guard gone, destruction allowed", 0, ("apply", "-auto-approve", *disposable))
+    found += _step(terraform, folder, "destroy", 0, ("destroy", "-auto-approve", *disposable))
     left = terraform.run(folder, "state", "list").stdout.split()
-    if left:
-        yield f"{folder}: destroy left {', '.join(left)}"
+    return [*found, f"{folder}: destroy left {', '.join(left)}"] if left else found
 
 
 def _step(terraform: Terraform, folder: Path, step: str, expected: int, arguments: tuple[str, ...]) -> Iterator[str]:
