@@ -25,6 +25,7 @@ class Surroundings(BaseSettings):
     """What this machine says about Terraform."""
 
     tidewheel_terraform_mirror: Path | None = None
+    tf_plugin_cache_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,25 @@ class Terraform:
 
 
 @contextmanager
-def terraform_here() -> Iterator[Terraform | str]:
-    """Yield a Terraform that has its provider, or the sentence that says why there is none."""
+def terraform_here(*, fetch: bool) -> Iterator[Terraform | str]:
+    """Yield a Terraform that has its provider, or the sentence that says why there is none.
+
+    Args:
+        fetch: whether the provider, some 700 MB, may be fetched where neither a mirror nor a cache has it.
+    """
+    surroundings = Surroundings()
+    here = surroundings.tidewheel_terraform_mirror or surroundings.tf_plugin_cache_dir
     if shutil.which("terraform") is None:
         yield "there is no terraform on the PATH"
+        return
+    if here is None and not fetch:
+        yield "its provider is not here: set TIDEWHEEL_TERRAFORM_MIRROR or TF_PLUGIN_CACHE_DIR, or run make verify-infra"
         return
     with TemporaryDirectory(prefix="tidewheel-infra-") as name:
         tree = Path(name)
         for part in (STACKS, MOTO):
             shutil.copytree(REPOSITORY / part, tree / part, ignore=shutil.ignore_patterns(".terraform*", "*.tfvars"))
-        terraform = Terraform(tree, "", _environment(tree))
+        terraform = Terraform(tree, "", _environment(tree, surroundings))
         said = json.loads(terraform.run(Path(), "version", "-json").stdout)
         terraform = Terraform(tree, said["terraform_version"], terraform.environment)
         tried = terraform.run(STACKS / "modules/ecr", "init", "-backend=false")
@@ -70,7 +80,7 @@ def stacks(tree: Path) -> list[Path]:
     return [path.relative_to(tree) for path in found]
 
 
-def _environment(tree: Path) -> dict[str, str]:
+def _environment(tree: Path, surroundings: Surroundings) -> dict[str, str]:
     environment = {
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
@@ -80,10 +90,10 @@ def _environment(tree: Path) -> dict[str, str]:
         "TF_CLI_ARGS": "-no-color",
         "TF_INPUT": "0",
     }
-    mirror = Surroundings().tidewheel_terraform_mirror
+    mirror = surroundings.tidewheel_terraform_mirror
     if mirror is None:
-        cache = tree / "providers"
-        cache.mkdir()
+        cache = surroundings.tf_plugin_cache_dir or tree / "providers"
+        cache.mkdir(exist_ok=True)
         return {**environment, "TF_PLUGIN_CACHE_DIR": str(cache)}
     config = tree / "terraform.rc"
     config.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n', encoding="utf-8")

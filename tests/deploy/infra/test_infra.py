@@ -20,7 +20,7 @@ def workflow(path: Path) -> dict[Any, Any]:
 
 @pytest.mark.timeout(300)
 def test_terraform_accepts_production_and_every_module_that_it_is_made_of() -> None:
-    with terraform_here() as terraform:
+    with terraform_here(fetch=False) as terraform:
         if isinstance(terraform, str):
             pytest.skip(f"Terraform cannot be run: {terraform}")
         assert formatting(terraform) == []

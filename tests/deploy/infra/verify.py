@@ -17,7 +17,7 @@ from tests.deploy.infra.terraform import REPOSITORY, Terraform, stacks, terrafor
 def main() -> int:
     """Check everything that can be checked here."""
     tools = _versions("moto", "zizmor")
-    with terraform_here() as terraform:
+    with terraform_here(fetch=True) as terraform:
         outcomes = [*_terraform(terraform, tools), _workflows(tools), _actionlint()]
     return int(not all(outcomes))
 
