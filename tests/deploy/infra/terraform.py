@@ -60,7 +60,7 @@ def terraform_here(*, fetch: bool) -> Iterator[Terraform | str]:
         yield "there is no terraform on the PATH"
         return
     if here is None and not fetch:
-        yield "its provider is not here: set TIDEWHEEL_TERRAFORM_MIRROR or TF_PLUGIN_CACHE_DIR, or run make verify-infra"
+        yield "its provider is not here; TIDEWHEEL_TERRAFORM_MIRROR or TF_PLUGIN_CACHE_DIR would say where it is"
         return
     with TemporaryDirectory(prefix="tidewheel-infra-") as name:
         tree = Path(name)
@@ -96,7 +96,9 @@ def _environment(tree: Path, surroundings: Surroundings) -> dict[str, str]:
         cache.mkdir(exist_ok=True)
         return {**environment, "TF_PLUGIN_CACHE_DIR": str(cache)}
     config = tree / "terraform.rc"
-    config.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n', encoding="utf-8")
+    config.write_text(
+        f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror.resolve()}" }}\n}}\n', encoding="utf-8"
+    )
     return {**environment, "TF_CLI_CONFIG_FILE": str(config)}
 
 
