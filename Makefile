@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos verify-infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
 
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+verify-infra: $(SYNCED) ## Terraform and workflows with the real tools; TIDEWHEEL_TERRAFORM_MIRROR names a mirror of its providers
+	@exec $(BIN)/python -m tests.deploy.infra.verify
 
 sync: $(SYNCED) ## bring .venv up to date with uv.lock
 
