@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos verify-deploy clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos certs verify-deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
 
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+certs: $(SYNCED) ## make the certificates and passwords of compose.yaml; what is there already stays
+	@$(BIN)/python deploy/compose/certs.py
 
 verify-deploy: $(SYNCED) ## check the charts with Helm, Kubernetes' schemas, policies and linters, and say what ran
 	@$(BIN)/uv run --quiet --project deploy/verify --locked --group lint python deploy/verify/verify.py

@@ -4,6 +4,7 @@ Exit codes: 0 all that could run was content, 1 something is wrong.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -158,10 +159,11 @@ def check_files(report: Report, tool: str, package: str, files: list[Path], *fla
 
 def check_compose(report: Report) -> None:
     """Let Docker Compose read compose.yaml; it needs no engine for that."""
+    required = re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8"))  # made by `make certs`
     tries: list[tuple[str, ...]] = [("docker", "compose"), ("docker-compose",)]
     for command in tries:
         if shutil.which(command[0]) and (told := _run(*command, "version", "--short")).returncode == 0:
-            done = _run(*command, "config", "--quiet")
+            done = _run("env", *(f"{name}=x" for name in required), *command, "config", "--quiet")
             findings = done.stderr.splitlines() if done.returncode else []
             report.ran(" ".join(command), told.stdout.strip(), "compose.yaml", findings)
             return

@@ -45,8 +45,12 @@ async def test_the_processes_of_the_charts_work_together_and_their_probes_tell_t
         await cluster.until("gateway", LIVENESS, 200)
         assert await cluster.asks("gateway", READINESS) == 503, "ready without a schema"
         await cluster.migrated()
+        await cluster.redis.cut()
         for service in SERVICES[1:]:
             await started.enter_async_context(cluster.running(service))
+            await cluster.until(service, LIVENESS, 200)
+        assert await cluster.asks("executor", READINESS) == 503, "ready without ever having met Redis"
+        await cluster.redis.heal()
         await _all_ready(cluster)
         assert await cluster.all_answer(STARTUP, 200)
         async with Client(cluster.api_url, API_KEY) as client:
