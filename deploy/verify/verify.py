@@ -31,6 +31,7 @@ CHECKOV_SKIPS = {
     "CKV_K8S_15": "images are pinned by version or digest, so they need not be pulled each time",
     "CKV_K8S_35": "settings are read from the environment; process/settings.py never prints a secret",
     "CKV_K8S_43": "a digest is set when a release is deployed; the default is a version",
+    "CKV_DOCKER_7": "it does not read the build argument BASE, whose default names a version",
     "CKV2_K8S_6": "the policy of a test or a Job is another object than checkov looks for",
 }
 
