@@ -118,6 +118,22 @@ EXECUTOR_SETTINGS = closed(
     abandonedAfter=SECONDS,
     packSeconds=SECONDS,
     packTasks={"type": "integer", "minimum": 1, "maximum": 2000},
+    cancelGrace=SECONDS,
+    kinds={"type": "array", "items": one_of("http.request", "email.send", "script.run", "notify", "none")},
+    httpAllow=WORDS,
+    httpResponseBytes=COUNT,
+    scriptSandbox=one_of("auto", "required", "off"),
+    scriptNetwork=FLAG,
+    scriptCpuSeconds=COUNT,
+    scriptMemoryMib=COUNT,
+    scriptFileMib=COUNT,
+    scriptOutputBytes=COUNT,
+    smtpHost=TEXT,
+    smtpPort=PORT,
+    smtpSecurity=one_of("starttls", "tls", "none"),
+    smtpUsername=TEXT,
+    smtpSender=TEXT,
+    smtpTimeout=SECONDS,
 )
 POOL_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$"}
 POOL = closed(
@@ -153,7 +169,10 @@ SCHEMAS = {
         ingress=closed(enabled=FLAG, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=MAP),
         migrate=closed(enabled=FLAG, deadline=SECONDS, secret=SECRET, resources=RESOURCES),
     ),
-    "scheduler": service(closed(executorStale=SECONDS, celeryApp=TEXT), strategy=one_of("RollingUpdate", "Recreate")),
+    "scheduler": service(
+        closed(executorStale=SECONDS, celeryApp=TEXT, rescuesPerMinute={"type": "integer", "minimum": 1}),
+        strategy=one_of("RollingUpdate", "Recreate"),
+    ),
     "dispatcher": service(closed(queuedOverdue=SECONDS, executorStale=SECONDS)),
     "executor": service(
         EXECUTOR_SETTINGS, autoscaling=AUTOSCALING, pools={"type": "array", "items": POOL, "minItems": 1}

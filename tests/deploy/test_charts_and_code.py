@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 from tests.deploy.charts import Container, Manifest, of_kind
 from tests.deploy.cluster import API_KEY, LIVENESS, READINESS, SERVICES, STARTUP, Cluster, opened_cluster
 
-from tidewheel_client import Client
+from tidewheel_client import AsyncClient
 from tidewheel_common.process.settings import variable
 from tidewheel_dispatcher.settings import DispatcherSettings
 from tidewheel_executor.settings import ExecutorSettings
@@ -53,7 +53,7 @@ async def test_the_processes_of_the_charts_work_together_and_their_probes_tell_t
         await cluster.redis.heal()
         await _all_ready(cluster)
         assert await cluster.all_answer(STARTUP, 200)
-        async with Client(cluster.api_url, API_KEY) as client:
+        async with AsyncClient(cluster.api_url, API_KEY) as client:
             await _check_a_task(client)
             await _check_without_redis(cluster, client)
             await _check_without_postgres(cluster)
@@ -66,12 +66,12 @@ async def _all_ready(cluster: Cluster) -> None:
         await cluster.until(service, READINESS, 200)
 
 
-async def _check_a_task(client: Client) -> None:
+async def _check_a_task(client: AsyncClient) -> None:
     task = await client.submit("demo.echo", {"value": 1})
-    assert (await client.get(task["id"], wait=20))["state"] == "complete"
+    assert (await task.wait(20)).state == "complete"
 
 
-async def _check_without_redis(cluster: Cluster, client: Client) -> None:
+async def _check_without_redis(cluster: Cluster, client: AsyncClient) -> None:
     await cluster.redis.cut()
     for service in ("dispatcher", "executor"):
         await cluster.until(service, READINESS, 503)
@@ -80,7 +80,7 @@ async def _check_without_redis(cluster: Cluster, client: Client) -> None:
     task = await client.submit("demo.echo")
     await cluster.redis.heal()
     await _all_ready(cluster)
-    assert (await client.get(task["id"], wait=20))["state"] == "complete"
+    assert (await task.wait(20)).state == "complete"
 
 
 async def _check_without_postgres(cluster: Cluster) -> None:
