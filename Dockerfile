@@ -15,7 +15,8 @@ ENV UV_COMPILE_BYTECODE=1 \
 RUN test -n "${SERVICE}" || { echo "Say which service: --build-arg SERVICE=gateway" >&2; exit 1; } ; \
     python3 -m venv /uv && /uv/bin/pip install --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /src
-# What others wrote comes first: it changes seldom, so its layer is kept from one build to the next.
+# What others wrote comes first: it changes seldom, so its layer is kept from one build to the next. The lock is taken as
+# it is (--frozen): examples belong to the workspace, but not into an image; `make sync` refuses a lock that is stale.
 COPY pyproject.toml uv.lock ./
 COPY libs/client/pyproject.toml libs/client/
 COPY libs/cli/pyproject.toml libs/cli/
@@ -25,10 +26,10 @@ COPY services/executor/pyproject.toml services/executor/
 COPY services/gateway/pyproject.toml services/gateway/
 COPY services/reaper/pyproject.toml services/reaper/
 COPY services/scheduler/pyproject.toml services/scheduler/
-RUN /uv/bin/uv sync --locked --no-default-groups --no-install-workspace --package "tidewheel-${SERVICE}"
+RUN /uv/bin/uv sync --frozen --no-default-groups --no-install-workspace --package "tidewheel-${SERVICE}"
 COPY libs libs
 COPY services services
-RUN /uv/bin/uv sync --locked --no-default-groups --no-editable --package "tidewheel-${SERVICE}"
+RUN /uv/bin/uv sync --frozen --no-default-groups --no-editable --package "tidewheel-${SERVICE}"
 
 # hadolint ignore=DL3006
 FROM ${BASE}
