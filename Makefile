@@ -11,10 +11,10 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos verify-infra clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos certs verify-deploy verify-infra clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(SYNCED) ## start everything on this machine; ARGS="--port 9000 --handlers shop.tasks"
 	@exec $(BIN)/tidewheel dev $(ARGS)
@@ -59,6 +59,12 @@ chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=
 
 verify-infra: $(SYNCED) ## Terraform and workflows with the real tools; TIDEWHEEL_TERRAFORM_MIRROR names a mirror of its providers
 	@exec $(BIN)/python -m tests.deploy.infra.verify
+
+certs: $(SYNCED) ## make the certificates and passwords of compose.yaml; what is there already stays
+	@$(BIN)/python deploy/compose/certs.py
+
+verify-deploy: $(SYNCED) ## check the charts with Helm, Kubernetes' schemas, policies and linters, and say what ran
+	@$(BIN)/uv run --quiet --project deploy/verify --locked --group lint python deploy/verify/verify.py
 
 sync: $(SYNCED) ## bring .venv up to date with uv.lock
 

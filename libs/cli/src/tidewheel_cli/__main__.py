@@ -63,10 +63,16 @@ def demo(
     *,
     url: Url = "",
     api_key: Key = "",
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TIDEWHEEL_CA", exists=True, dir_okay=False, help="Whom that gateway's certificate is trusted from."
+        ),
+    ] = None,
     state_dir: StateDir = Path(".tidewheel"),
 ) -> None:
     """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
-    target = Target(url, api_key) if url else None
+    target = Target(url, api_key, ca) if url else None
     if not asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console())):
         raise typer.Exit(Exit.FAILED)
 

@@ -76,6 +76,7 @@ class Companion:
         settings = self._executor.settings
         process = open_process("executor", settings, shared_metrics=self._executor.metrics_directory)
         self._process = self._stack.enter_context(process)
+        self.hub_rests()  # until its first connection
         self._listen(self._process)
         self._loops = BackgroundLoops(self._process, self._build, transient=is_transient, on_failure=_end_worker)
         self._loops.start()

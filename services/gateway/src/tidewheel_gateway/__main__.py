@@ -61,6 +61,8 @@ def serve(settings: GatewaySettings) -> int:
             app,
             host=settings.host,
             port=settings.port,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             loop="uvloop",
             http="httptools",
             ws="none",

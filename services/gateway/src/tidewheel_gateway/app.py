@@ -205,7 +205,7 @@ class _Lifespan:
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
                 Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
                 Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
-                Loop(name="bulk", tick=self._parts.bulk.tick, every=EVERY, wake=self._parts.bulk.wake),
+                Loop(name="bulk", tick=self._work_bulk, every=EVERY, wake=self._parts.bulk.wake),
                 Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
             ],
             stop=self._stop,
@@ -223,6 +223,9 @@ class _Lifespan:
     async def _read_rules(self) -> None:
         if self._bootstrap.done:
             await self._parts.rules.tick()
+
+    async def _work_bulk(self) -> float | None:
+        return await self._parts.bulk.tick() if self._bootstrap.done else None
 
     def _ended(self, loops: asyncio.Task[None]) -> None:
         if not loops.cancelled() and loops.exception() is not None:

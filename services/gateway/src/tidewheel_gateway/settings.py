@@ -1,8 +1,8 @@
 """What the gateway needs to know."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from tidewheel_common.crypto.api_key import ApiKey
@@ -34,4 +34,18 @@ class GatewaySettings(SealingSettings):
         "as many may read.",
         examples=["1000"],
     )
+    tls_certificate: FilePath | None = Field(
+        None,
+        description="The certificate, with its chain, with which the API is served over TLS. Unset: plain HTTP.",
+        examples=["/etc/tidewheel/tls/tls.crt"],
+    )
+    tls_key: FilePath | None = Field(
+        None, description="The private key of that certificate.", examples=["/etc/tidewheel/tls/tls.key"]
+    )
     pool_size: int = Field(8, ge=2, le=100, description="Connections to PostgreSQL.", examples=["8"])
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise PydanticCustomError("tls", "TIDEWHEEL_TLS_CERTIFICATE and TIDEWHEEL_TLS_KEY go together: set both")
+        return self

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import signal
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 from rich.console import Console
 
 from tidewheel_cli.demo.show import run_demo
@@ -21,15 +23,23 @@ START_DEADLINE = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A gateway and a key to it."""
+    """A gateway and a key to it; `ca` is the authority behind its certificate, where that is none of the system's."""
 
     url: str
     api_key: str
+    ca: Path | None = None
+
+    def client(self) -> AsyncClient:
+        """Return a client of it."""
+        if self.ca is None:
+            return AsyncClient(self.url, self.api_key)
+        trusted = ssl.create_default_context(cafile=str(self.ca))
+        return AsyncClient(self.url, self.api_key, transport=httpx2.AsyncHTTPTransport(verify=trusted))
 
 
 async def demo(*, target: Target | None, state_dir: Path, console: Console) -> bool:
     """Run the demo and tell whether everything ended as it should."""
-    async with _stack(target, state_dir, console) as found, AsyncClient(found.url, found.api_key) as client:
+    async with _stack(target, state_dir, console) as found, found.client() as client:
         console.print(f"Tidewheel at {found.url}")
         try:
             met = await run_demo(client, console)

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Writes the users and what each may do to standard output. PASSWORDS is the directory with a file for each user.
+set -eu
+
+user() {
+  name=$1
+  shift
+  digest=$(printf '%s' "$(cat "$PASSWORDS/$name")" | sha256sum | cut -d ' ' -f 1)
+  printf 'user %s on #%s resetkeys resetchannels -@all %s\n' "$name" "$digest" "$*"
+}
+
+# Without a password one may only ask whether the server answers: the probes do.
+echo 'user default on nopass resetkeys resetchannels -@all +ping'
+
+# These only wake others up and are woken.
+for name in gateway scheduler reaper; do
+  user "$name" '&tidewheel:wake:*' +@connection +@pubsub +info
+done
+user dispatcher '~tidewheel:*' '&tidewheel:wake:*' +@all -@admin -@dangerous +info
+# Celery keeps its own keys and channels beside ours.
+user executor '~*' '&*' +@all -@admin -@dangerous +info

@@ -1,0 +1,213 @@
+"""Writes each chart's values.schema.json. A value that no template reads is refused: it is a typing error.
+
+Run it after a change of values: `python deploy/verify/schemas.py`; with --check it only tells whether that is needed.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HELM = Path(__file__).resolve().parents[1] / "helm"
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
+PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+ANYTHING: Schema = {"type": "object"}
+WORDS: Schema = {"type": "array", "items": TEXT}
+OBJECTS: Schema = {"type": "array", "items": ANYTHING}
+
+
+def closed(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    """Return the schema of an object that has these properties and no other."""
+    schema: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def one_of(*words: str) -> Schema:
+    """Return the schema of one of some words."""
+    return {"enum": list(words)}
+
+
+IMAGE = closed(
+    registry=TEXT,
+    repository=TEXT,
+    tag={"type": "string", "not": {"const": "latest"}},
+    digest={"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    pullPolicy=one_of("Always", "IfNotPresent", "Never"),
+    pullSecrets=OBJECTS,
+)
+EXTERNAL = closed(
+    enabled=FLAG,
+    store=closed(name=TEXT, kind=one_of("SecretStore", "ClusterSecretStore")),
+    remoteKey=TEXT,
+    refreshInterval=TEXT,
+)
+SECRET = closed(name=TEXT, external=EXTERNAL)
+AUTHORITY = closed(configMap=TEXT, key=TEXT)
+RESOURCES = closed(("requests", "limits"), requests=ANYTHING, limits={**ANYTHING, "required": ["memory"]})
+PEERS = closed(to=OBJECTS, port=PORT)
+
+PLACEMENT = {"nodeSelector": MAP, "tolerations": OBJECTS, "priorityClassName": TEXT, "podAnnotations": MAP}
+
+SHARED = {
+    **PLACEMENT,
+    "replicas": COUNT,
+    "image": IMAGE,
+    "logLevel": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "stopGrace": SECONDS,
+    "otlpEndpoint": TEXT,
+    "secret": SECRET,
+    "database": closed(
+        sslMode=one_of("verify-full", "verify-ca", "require", "prefer", "disable"),
+        ca=AUTHORITY,
+    ),
+    "redis": closed(ca=AUTHORITY),
+    "serviceAccount": closed(annotations=MAP),
+    "resources": RESOURCES,
+    "disruption": closed(maxUnavailable={"type": "integer", "minimum": 1}),
+    "monitor": closed(enabled=FLAG, interval=TEXT, labels=MAP),
+}
+
+
+def policy(**more: Schema) -> Schema:
+    """Return the schema of `networkPolicy`."""
+    return closed(
+        enabled=FLAG, monitoringNamespace=TEXT, database=PEERS, redis=PEERS, otlp=PEERS, extraEgress=OBJECTS, **more
+    )
+
+
+POLICY = policy(clients=OBJECTS)
+AUTOSCALING = closed(
+    by=one_of("none", "cpu", "backlog"),
+    min=COUNT,
+    max={"type": "integer", "minimum": 1},
+    cpuPercent={"type": "integer", "minimum": 1, "maximum": 100},
+    prometheus=TEXT,
+    waitSeconds=SECONDS,
+    tasksEach={"type": "integer", "minimum": 1},
+    fallback=COUNT,
+)
+
+
+def service(settings: Schema, **own: Schema) -> Schema:
+    """Return the schema of a service's values."""
+    umbrella = closed(tidewheel=closed(**SHARED, networkPolicy=POLICY))
+    return closed(
+        **SHARED,
+        port=PORT,
+        settings=settings,
+        **{"networkPolicy": policy(), **own},
+        **{"global": {**umbrella, "additionalProperties": True}, "common": ANYTHING},
+    )
+
+
+EXECUTOR_SETTINGS = closed(
+    handlers=WORDS,
+    celeryApp=TEXT,
+    queues={"type": "array", "items": {"type": "string", "pattern": r"^(\*|[A-Za-z0-9_.:-]+)$"}, "minItems": 1},
+    concurrency={"type": "integer", "minimum": 1},
+    executorHeartbeat=SECONDS,
+    defaultTimeout=SECONDS,
+    timeoutGrace=SECONDS,
+    abandonedAfter=SECONDS,
+    packSeconds=SECONDS,
+    packTasks={"type": "integer", "minimum": 1, "maximum": 2000},
+    cancelGrace=SECONDS,
+    kinds={"type": "array", "items": one_of("http.request", "email.send", "script.run", "notify", "none")},
+    httpAllow=WORDS,
+    httpResponseBytes=COUNT,
+    scriptSandbox=one_of("auto", "required", "off"),
+    scriptNetwork=FLAG,
+    scriptCpuSeconds=COUNT,
+    scriptMemoryMib=COUNT,
+    scriptFileMib=COUNT,
+    scriptOutputBytes=COUNT,
+    smtpHost=TEXT,
+    smtpPort=PORT,
+    smtpSecurity=one_of("starttls", "tls", "none"),
+    smtpUsername=TEXT,
+    smtpSender=TEXT,
+    smtpTimeout=SECONDS,
+)
+POOL_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$"}
+POOL = closed(
+    ("name",),
+    name=POOL_NAME,
+    settings=EXECUTOR_SETTINGS,
+    autoscaling=AUTOSCALING,
+    **{key: SHARED[key] for key in (*PLACEMENT, "replicas", "stopGrace", "resources", "disruption")},
+)
+
+REDIS = closed(
+    **PLACEMENT,
+    image=IMAGE,
+    port=PORT,
+    maxmemory=TEXT,
+    storage=closed(size=TEXT, className=TEXT),
+    secret=closed(name=TEXT),
+    tls=closed(
+        secret=TEXT,
+        certManager=closed(enabled=FLAG, issuer=closed(name=TEXT, kind=one_of("Issuer", "ClusterIssuer"))),
+    ),
+    networkPolicy=closed(enabled=FLAG),
+    resources=RESOURCES,
+    enabled=FLAG,
+    **{"global": ANYTHING, "common": ANYTHING},
+)
+
+SCHEMAS = {
+    "gateway": service(
+        closed(callsInFlight={"type": "integer", "minimum": 1}, poolSize={"type": "integer", "minimum": 2}),
+        networkPolicy=POLICY,
+        autoscaling=AUTOSCALING,
+        ingress=closed(enabled=FLAG, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=MAP),
+        migrate=closed(enabled=FLAG, deadline=SECONDS, secret=SECRET, resources=RESOURCES),
+    ),
+    "scheduler": service(
+        closed(executorStale=SECONDS, celeryApp=TEXT, rescuesPerMinute={"type": "integer", "minimum": 1}),
+        strategy=one_of("RollingUpdate", "Recreate"),
+    ),
+    "dispatcher": service(closed(queuedOverdue=SECONDS, executorStale=SECONDS)),
+    "executor": service(
+        EXECUTOR_SETTINGS, autoscaling=AUTOSCALING, pools={"type": "array", "items": POOL, "minItems": 1}
+    ),
+    "reaper": service(closed(firesAge=SECONDS)),
+    "redis": REDIS,
+    "tidewheel": closed(
+        **dict.fromkeys(("global", "gateway", "scheduler", "dispatcher", "executor", "reaper", "redis"), ANYTHING)
+    ),
+}
+
+
+def text(chart: str) -> str:
+    """Return what a chart's values.schema.json holds."""
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **SCHEMAS[chart]}
+    return json.dumps(schema, indent=1) + "\n"
+
+
+def stale() -> list[Path]:
+    """Return the files that do not hold what they should."""
+    files = {HELM / chart / "values.schema.json": text(chart) for chart in SCHEMAS}
+    return [path for path, held in files.items() if not path.exists() or path.read_text(encoding="utf-8") != held]
+
+
+def main() -> int:
+    """Write the schemas, or check them."""
+    wrong = stale()
+    if "--check" not in sys.argv:
+        for path in wrong:
+            path.write_text(text(path.parent.name), encoding="utf-8")
+        return 0
+    for path in wrong:
+        sys.stderr.write(f"{path} is not what deploy/verify/schemas.py makes: run it.\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

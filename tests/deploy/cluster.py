@@ -1,0 +1,189 @@
+"""The processes of the rendered charts, on this machine: PostgreSQL and Valkey behind links that can be cut."""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+from tests.chaos.proxy import Proxy, open_proxy
+from tests.deploy.charts import Container, Manifest, of_kind
+from tests.support import wait_until
+
+from tidewheel_cli.embedded.binaries import valkey_binary
+from tidewheel_cli.embedded.program import Program, finish, running, start, stop
+
+SERVICES = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
+API_KEY = f"tw_first_{secrets.token_hex(32)}"
+LIVENESS, READINESS, STARTUP = "livenessProbe", "readinessProbe", "startupProbe"
+
+_TLS = ("port ", "tls-")
+_PATH = "/usr/bin:/bin"
+_SLOW = 60.0  # seconds; five processes start on a busy machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What the charts have made.
+
+    Attributes:
+        containers: each service's process.
+        migrate: the process of the migration hook.
+        postgres: the link to PostgreSQL.
+        redis: the link to Redis.
+        users: user of Redis -> password.
+        http: asks probes.
+        exit_codes: how the services ended that have run.
+    """
+
+    containers: dict[str, Container]
+    migrate: Container
+    database: str
+    postgres: Proxy
+    redis: Proxy
+    users: Mapping[str, str]
+    http: httpx2.AsyncClient
+    logs: Path
+    exit_codes: dict[str, int | None] = field(default_factory=dict)
+
+    def secret(self, service: str) -> dict[str, str]:
+        """Return what the Secret of a service holds."""
+        return {
+            "database-url": self.database,
+            "redis-url": f"redis://{service}:{self.users[service]}@127.0.0.1:{self.redis.port}/0",
+            "keys": f"2026:{'A' * 43}",
+            "bootstrap-api-key": API_KEY,
+        }
+
+    @property
+    def api_url(self) -> str:
+        """Where the gateway is called."""
+        return f"http://127.0.0.1:{self.containers['gateway'].ports['http']}"
+
+    @asynccontextmanager
+    async def running(self, service: str) -> AsyncIterator[None]:
+        """Run a service as Kubernetes would start and stop it."""
+        program = self._program(service, self.containers[service], service)
+        process = await start(program)
+        try:
+            yield
+        finally:
+            await stop(process, program)
+            self.exit_codes[service] = process.returncode
+
+    async def migrated(self) -> None:
+        """Run the migration hook to its end."""
+        await finish(self._program("migrate", self.migrate, "gateway"))
+
+    async def asks(self, service: str, probe: str) -> int:
+        """Ask as the kubelet does; 0 when nobody answers."""
+        path, port = self.containers[service].probes[probe]
+        try:
+            return (await self.http.get(f"http://127.0.0.1:{port}{path}")).status_code
+        except httpx2.TransportError:
+            return 0
+
+    async def until(self, service: str, probe: str, status: int) -> None:
+        """Wait until a probe is answered so."""
+
+        async def answered() -> bool:
+            return await self.asks(service, probe) == status
+
+        await wait_until(answered, timeout=_SLOW, what=f"{probe} of {service} to answer {status}")
+
+    async def all_answer(self, probe: str, status: int) -> bool:
+        """Tell whether every service answers a probe so."""
+        return {await self.asks(service, probe) for service in SERVICES} == {status}
+
+    async def metrics(self, service: str) -> str:
+        """Return what Prometheus would read."""
+        (port,) = self.containers[service].ports.values()
+        return (await self.http.get(f"http://127.0.0.1:{port}/metrics")).text
+
+    def _program(self, name: str, container: Container, user: str) -> Program:
+        python, *arguments = container.command
+        assert python == "python"
+        return Program(
+            name=name,
+            command=(sys.executable, *arguments),
+            environment={"PATH": _PATH, **container.started_with(self.secret(user))},
+            log=self.logs / f"{name}.log",
+            grace=container.grace,
+        )
+
+
+@asynccontextmanager
+async def opened_cluster(
+    rendered: Mapping[str, list[Manifest]], database: str, directory: Path
+) -> AsyncIterator[Cluster]:
+    """Start what the services need, as the chart of Redis says, and make everything ready to be started."""
+    users = {service: secrets.token_urlsafe(24) for service in SERVICES}
+    workloads = {service: of_kind(rendered[service], "Deployment") for service in SERVICES}
+    (hook,) = of_kind(rendered["gateway"], "Job")
+    async with AsyncExitStack() as opened:
+        port = await opened.enter_async_context(_valkey(rendered["redis"], users, directory))
+        link = urlsplit(database)
+        postgres = await opened.enter_async_context(open_proxy("postgres", link.port or 5432))
+        redis = await opened.enter_async_context(open_proxy("redis", port))
+        place = f"{link.username}:{link.password}@127.0.0.1:{postgres.port}"
+        yield Cluster(
+            containers={service: Container.of(workload) for service, (workload,) in workloads.items()},
+            migrate=Container.of(hook),
+            database=link._replace(netloc=place).geturl(),
+            postgres=postgres,
+            redis=redis,
+            users=users,
+            http=await opened.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=5.0)),
+            logs=directory,
+        )
+
+
+@asynccontextmanager
+async def _valkey(manifests: list[Manifest], users: Mapping[str, str], directory: Path) -> AsyncIterator[int]:
+    """Run Valkey with the chart's configuration and users. The binary of the tests has no TLS, so that is left out."""
+    (config,) = of_kind(manifests, "ConfigMap")
+    (server,) = of_kind(manifests, "StatefulSet")
+    port: int = server["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+    passwords = directory / "passwords"
+    passwords.mkdir()
+    for user, password in users.items():
+        (passwords / user).write_text(password, encoding="utf-8")
+    script = directory / "users.sh"
+    script.write_text(config["data"]["users.sh"], encoding="utf-8")
+    acl = directory / "users.acl"
+    acl.write_bytes(await _output("env", f"PASSWORDS={passwords}", "sh", str(script)))
+    lines = [line for line in config["data"]["redis.conf"].splitlines() if not line.startswith(_TLS)]
+    text = "\n".join([*lines, f"port {port}", "bind 127.0.0.1", ""])
+    text = text.replace("/run/redis/users.acl", str(acl)).replace("dir /data", f"dir {directory}")
+    (directory / "redis.conf").write_text(text, encoding="utf-8")
+
+    async def answers() -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.write(b"PING\r\n")  # what the probe of the chart asks, without a password
+        answer = await reader.readline()
+        writer.close()
+        return answer == b"+PONG\r\n"
+
+    program = Program(
+        name="valkey",
+        command=(str(valkey_binary()), str(directory / "redis.conf")),
+        environment={"PATH": _PATH},
+        log=directory / "valkey.log",
+        ready=answers,
+    )
+    async with running(program):
+        yield port
+
+
+async def _output(*command: str) -> bytes:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output

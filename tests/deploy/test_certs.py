@@ -1,0 +1,84 @@
+"""`make certs`, and the gateway behind one of its certificates."""
+
+import importlib.util
+import ssl
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pytest
+from tests.support import wait_until
+
+from tidewheel_cli.embedded.ports import free_ports
+from tidewheel_cli.embedded.program import Program, running
+from tidewheel_common.process.settings import load_settings
+from tidewheel_gateway.settings import GatewaySettings
+
+NOW = datetime.now(UTC)  # noqa: TID251 - the certificates are checked against the clock of this machine
+
+
+@pytest.fixture(scope="module")
+def certs(repository: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("certs", repository / "deploy" / "compose" / "certs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_the_gateway_serves_its_api_over_tls_and_nothing_without(
+    certs: ModuleType, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    authority = certs.make_authority(tmp_path / "ca", NOW)
+    certs.make_server(tmp_path / "gateway", "gateway", authority, NOW)
+    (port,) = free_ports(1)
+    environment = {
+        "TIDEWHEEL_DATABASE_URL": database_url,
+        "TIDEWHEEL_REDIS_URL": redis_url,
+        "TIDEWHEEL_KEYS": f"2026:{'A' * 43}",
+        "TIDEWHEEL_PORT": str(port),
+        "TIDEWHEEL_TLS_CERTIFICATE": str(tmp_path / "gateway" / "tls.crt"),
+        "TIDEWHEEL_TLS_KEY": str(tmp_path / "gateway" / "tls.key"),
+    }
+    command = (sys.executable, "-m", "tidewheel_gateway")
+    program = Program(name="gateway", command=command, environment=environment, log=tmp_path / "gateway.log")
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca" / "ca.crt"))
+    async with running(program), httpx2.AsyncClient(verify=trusted, trust_env=False) as http:
+
+        async def ready() -> bool:
+            try:
+                return (await http.get(f"https://127.0.0.1:{port}/readyz")).status_code == 200
+            except httpx2.ConnectError:
+                return False
+
+        await wait_until(ready, timeout=60, what="the gateway to answer over TLS")
+        with pytest.raises(httpx2.TransportError):
+            await http.get(f"http://127.0.0.1:{port}/readyz")
+
+
+def test_a_certificate_without_its_key_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEWHEEL_DATABASE_URL", "postgresql://me@db/tidewheel")
+    monkeypatch.setenv("TIDEWHEEL_REDIS_URL", "redis://redis")
+    monkeypatch.setenv("TIDEWHEEL_KEYS", "a:b")
+    monkeypatch.setenv("TIDEWHEEL_TLS_CERTIFICATE", __file__)
+    with pytest.raises(SystemExit):
+        load_settings(GatewaySettings)
+    assert "TIDEWHEEL_TLS_KEY go together" in capsys.readouterr().err
+
+
+def test_what_is_there_already_stays(certs: ModuleType, tmp_path: Path) -> None:
+    def make() -> dict[Path, bytes]:
+        authority = certs.make_authority(tmp_path / "ca", NOW)
+        certs.make_server(tmp_path / "redis", "redis", authority, NOW)
+        certs.make_passwords(tmp_path / "passwords", tmp_path / "env")
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert make() == make()
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077} == {
+        *("ca.crt", "tls.crt")
+    }
