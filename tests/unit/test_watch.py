@@ -1,17 +1,18 @@
 """The thread that takes away what waits behind a long task."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tidewheel_executor.watch import GiveBack, Rest, Watch
+from tidewheel_executor.watch import Relieve, Rest, Watch
 
 PATIENCE = 10.0
 
 
 @contextmanager
-def watching(give_back: GiveBack[int]) -> Iterator[Watch[int]]:
-    watch = Watch(give_back, patience=0.0)
+def watching(relieve: Relieve[int, str]) -> Iterator[Watch[int, str]]:
+    watch = Watch(relieve, patience=0.0)
     try:
         yield watch
     finally:
@@ -19,7 +20,7 @@ def watching(give_back: GiveBack[int]) -> Iterator[Watch[int]]:
 
 
 def test_each_task_is_taken_by_one_thread_alone() -> None:
-    rest = Rest(range(5000), range(5000, 10_000))
+    rest = Rest(range(5000), range(5000, 10_000), deque[str]())
     start = threading.Barrier(2)
     theirs: list[int] = []
 
@@ -38,57 +39,57 @@ def test_each_task_is_taken_by_one_thread_alone() -> None:
 
 
 def test_what_is_given_back_is_not_owed_any_more() -> None:
-    given: list[int] = []
+    given: list[int | str] = []
     done = threading.Event()
 
-    async def give_back(tasks: Sequence[int]) -> None:
-        given.extend(tasks)
+    async def relieve(tasks: Sequence[int], ended: Sequence[str]) -> None:
+        given.extend([*tasks, *ended])
         done.set()
 
-    with watching(give_back) as watch:
+    with watching(relieve) as watch:
         for batch in (0, 10):  # one watch, one batch after the other
             done.clear()
-            rest = Rest([batch + 1, batch + 2], [batch + 3])
+            rest = Rest([batch + 1, batch + 2], [batch + 3], deque([f"end of {batch}"]))
             assert rest.next_first() == batch + 1
             watch.begin(rest)
             assert done.wait(PATIENCE)
             assert rest.next_first() is None
-            watch.end()
-        assert given == [2, 3, 12, 13]
+            assert watch.end() == ([], [])
+        assert given == [2, 3, "end of 0", 12, 13, "end of 10"]
 
 
 def test_what_could_not_be_given_back_is_tried_again_and_owed_until_then() -> None:
-    tries: list[Sequence[int]] = []
+    tries: list[Sequence[int | str]] = []
     failed, done = threading.Event(), threading.Event()
 
-    async def give_back(tasks: Sequence[int]) -> None:
-        tries.append(tasks)
+    async def relieve(tasks: Sequence[int], ended: Sequence[str]) -> None:
+        tries.append([*tasks, *ended])
         if len(tries) == 1:
             failed.set()
             raise OSError
         done.set()
 
-    with watching(give_back) as watch:
-        rest = Rest([1, 2], [])
+    with watching(relieve) as watch:
+        rest = Rest([1, 2], [], deque(["end"]))
         watch.begin(rest)
         assert failed.wait(PATIENCE)
-        assert rest.owed == [1, 2]
+        assert (rest.owed, rest.unsaid) == ([1, 2], ["end"])
         assert done.wait(PATIENCE)
-    assert watch.end() == []
-    assert tries == [(1, 2), (1, 2)]
+        assert watch.end() == ([], [])
+    assert tries == [[1, 2, "end"], [1, 2, "end"]]
 
 
 def test_a_batch_that_has_ended_is_left_alone() -> None:
     tries = threading.Semaphore(0)
 
-    async def give_back(_: Sequence[int]) -> None:
+    async def relieve(_: Sequence[int], __: Sequence[str]) -> None:
         tries.release()
         raise OSError
 
-    with watching(give_back) as watch:
-        watch.begin(Rest([1], []))
+    with watching(relieve) as watch:
+        watch.begin(Rest([1], [], deque(["end"])))
         assert tries.acquire(timeout=PATIENCE)
-        assert watch.end() == [1]
-        watch.begin(Rest([2], []))
+        assert watch.end() == ([1], ["end"])
+        watch.begin(Rest([2], [], deque[str]()))
         assert tries.acquire(timeout=PATIENCE)
-        assert watch.end() == [2]
+        assert watch.end() == ([2], [])

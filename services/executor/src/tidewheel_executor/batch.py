@@ -56,7 +56,7 @@ class Kit:
     limit: SoftLimit
     scribe: Scribe
     aborts: Aborts
-    watch: Watch[Runnable]
+    watch: Watch[Runnable, Ended]
     hostname: str | None = None
 
 
@@ -98,7 +98,11 @@ class Batch:
         left = left_over(hints, claimed)
         kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))
         found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
-        rest = Rest((pair for pair in found if not pair[1].is_async), (pair for pair in found if pair[1].is_async))
+        rest = Rest(
+            (pair for pair in found if not pair[1].is_async),
+            (pair for pair in found if pair[1].is_async),
+            self._recorder.unrecorded,
+        )
         if len(rest) > 1:
             kit.watch.begin(rest)
         try:
@@ -106,7 +110,9 @@ class Batch:
             if coroutines := rest.drain():
                 kit.enter(self._run_asyncs(coroutines))
         finally:
-            self._leave(kit.watch.end())
+            owed, unsaid = kit.watch.end()
+            self._leave(owed)
+            self._recorder.unrecorded.extend(unsaid)
             if claimed:
                 kit.enter(self._recorder.flush())
         return left
@@ -155,7 +161,7 @@ class Batch:
         for task, _ in tasks:
             self._recorder.add(self._kit.judge.unstarted(task, Interrupted()))
 
-    def _run_defs(self, rest: Rest[Runnable]) -> None:
+    def _run_defs(self, rest: Rest[Runnable, Ended]) -> None:
         while (pair := rest.next_first()) is not None:
             task, handler = pair
             self._kit.watch.since = started = time.monotonic()

@@ -80,7 +80,9 @@ class Child:
             database_url=birth.database_url,
             redis_url=birth.redis_url,
             executor_id=birth.terms.executor_id,
+            sealer=sealer,
             figures=figures,
+            settle=self._scribe.settle,
         )
         self._watch = Watch(relief)
         self._kit = Kit(

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from tidewheel_executor.dependants import NOBODY, Written, finish_plainly, finis
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.judge import Ended
 from tidewheel_executor.patience import Patience
+from tidewheel_executor.watch import drain
 
 FLUSH_AFTER = 1.0
 """Seconds that a finished task waits for its neighbours before it is recorded without them."""
@@ -46,6 +48,9 @@ class Recorder:
         figures: counts.
         tell: called with what was recorded, after the commit.
         settle: called before anything is recorded: what the attempts have said is readable once they have ended.
+
+    Attributes:
+        unrecorded: what is not recorded yet; another thread may take from it.
     """
 
     def __init__(
@@ -62,19 +67,19 @@ class Recorder:
         self._figures = figures
         self._tell = tell
         self._settle = settle
-        self._unrecorded: list[Ended] = []
+        self.unrecorded: deque[Ended] = deque()
         self._settled = NOBODY
         self._since = 0.0
 
     def add(self, ended: Ended) -> None:
         """Take charge of an ending."""
-        if not self._unrecorded:
+        if not self.unrecorded:
             self._since = time.monotonic()
-        self._unrecorded.append(ended)
+        self.unrecorded.append(ended)
 
     def is_due(self) -> bool:
         """Tell whether something has waited long enough."""
-        return bool(self._unrecorded) and time.monotonic() - self._since >= FLUSH_AFTER
+        return bool(self.unrecorded) and time.monotonic() - self._since >= FLUSH_AFTER
 
     async def flush(self) -> None:
         """Record everything.
@@ -82,7 +87,7 @@ class Recorder:
         Raises:
             SQLAlchemyError, OSError: PostgreSQL stayed away until the leases were over; the tasks will run again.
         """
-        endings, self._unrecorded = self._unrecorded, []
+        endings = list(drain(self.unrecorded))
         await self._settle()
         for piece in _pieces(endings):
             await self._record(piece)

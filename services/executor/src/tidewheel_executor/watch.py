@@ -1,7 +1,7 @@
-"""A thread that looks after a child's batch: behind a `def` handler that takes long, the rest does not wait.
+"""A thread that looks after a child's batch: with a `def` handler that takes long, the rest does not wait.
 
-What travels together was expected to be short. When one handler is not, its neighbours that have not begun are taken
-from the main thread and given back, so that another child may have them.
+What travels together was expected to be short. When one handler is not, its neighbours are taken from the main thread:
+those that have not begun are given back, so that another child may have them, and those that have ended are recorded.
 """
 
 import asyncio
@@ -27,23 +27,33 @@ LAST_WORDS = 1.0
 """Seconds that closing waits for the thread."""
 
 T = TypeVar("T")
+E = TypeVar("E")
 
-GiveBack = Callable[[Sequence[T]], Coroutine[Any, Any, object]]
+Relieve = Callable[[Sequence[T], Sequence[E]], Coroutine[Any, Any, object]]
+"""Gives tasks back that have not begun, and records how others ended."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class Rest(Generic[T]):
-    """The tasks of a batch that have not begun. Each is taken once, by whichever thread comes first.
+class Rest(Generic[T, E]):
+    """What is left to do of a batch. Each piece is taken once, by whichever thread comes first.
+
+    Args:
+        first: the tasks that run one after the other.
+        last: the tasks that run after those.
+        ended: how tasks ended, as far as that is not recorded; the main thread appends to it.
 
     Attributes:
-        owed: What the watch has taken and not given back yet.
+        owed: The tasks that the watch has taken and not given back yet.
+        unsaid: The endings that it has taken and not recorded yet.
     """
 
-    def __init__(self, first: Iterable[T], last: Iterable[T]) -> None:
+    def __init__(self, first: Iterable[T], last: Iterable[T], ended: deque[E]) -> None:
         self._first = deque(first)
         self._last = deque(last)
+        self._ended = ended
         self.owed: list[T] = []
+        self.unsaid: list[E] = []
 
     def __len__(self) -> int:
         """Count what nobody has taken."""
@@ -54,38 +64,45 @@ class Rest(Generic[T]):
         return _next(self._first)
 
     def drain(self) -> list[T]:
-        """Take all."""
-        return [*_drain(self._first), *_drain(self._last)]
+        """Take all that has not begun."""
+        return [*drain(self._first), *drain(self._last)]
+
+    def take(self) -> bool:
+        """Take all for the watch, and return whether there is anything."""
+        self.owed += self.drain()
+        self.unsaid += drain(self._ended)
+        return bool(self.owed or self.unsaid)
 
 
-def _next(tasks: deque[T]) -> T | None:
+def _next(pieces: deque[T]) -> T | None:
     try:
-        return tasks.popleft()
+        return pieces.popleft()
     except IndexError:
         return None
 
 
-def _drain(tasks: deque[T]) -> Iterable[T]:
-    while (task := _next(tasks)) is not None:
-        yield task
+def drain(pieces: deque[T]) -> Iterable[T]:
+    """Take all of a deque, whoever else appends to it or takes from it."""
+    while (piece := _next(pieces)) is not None:
+        yield piece
 
 
-class Watch(Generic[T]):
+class Watch(Generic[T, E]):
     """Watches one batch after the other. To be made after the fork, by the thread that runs the batches.
 
     Args:
-        give_back: gives tasks to others; called in the watch's own thread, in an event loop of its own.
+        relieve: called in the watch's own thread, in an event loop of its own.
         patience: seconds that a task may run while others wait behind it.
 
     Attributes:
         since: when the current task began, as `time.monotonic()`; the thread that runs batches sets it.
     """
 
-    def __init__(self, give_back: GiveBack[T], *, patience: float = LONG) -> None:
-        self._give_back = give_back
+    def __init__(self, relieve: Relieve[T, E], *, patience: float = LONG) -> None:
+        self._relieve = relieve
         self._patience = patience
         self.since = 0.0
-        self._rest: Rest[T] | None = None
+        self._rest: Rest[T, E] | None = None
         self._lock = threading.Lock()
         self._begun = threading.Event()
         self._closing = threading.Event()
@@ -97,17 +114,20 @@ class Watch(Generic[T]):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def begin(self, rest: Rest[T]) -> None:
+    def begin(self, rest: Rest[T, E]) -> None:
         """Watch a batch from now on."""
         self.since = time.monotonic()
         self._rest = rest
         self._begun.set()
 
-    def end(self) -> list[T]:
-        """Watch it no more, and return what was taken from it and is not known to be given back."""
+    def end(self) -> tuple[list[T], list[E]]:
+        """Watch it no more; return the tasks that were not given back and the endings that were not recorded.
+
+        It waits while the thread is at it.
+        """
         with self._lock:
             rest, self._rest = self._rest, None
-        return [] if rest is None else rest.owed
+        return ([], []) if rest is None else (rest.owed, rest.unsaid)
 
     def close(self) -> None:
         """End the thread."""
@@ -120,24 +140,21 @@ class Watch(Generic[T]):
             self._begun.wait()
             self._begun.clear()
             pause = LOOK_EVERY
-            while (rest := self._rest) is not None and (rest or rest.owed) and not self._closing.wait(pause):
-                pause = LOOK_EVERY if self._relieve(rest) else TRY_AGAIN
+            while (rest := self._rest) is not None and not self._closing.wait(pause):
+                pause = LOOK_EVERY if self._look(rest) else TRY_AGAIN
 
-    def _relieve(self, rest: Rest[T]) -> bool:
-        """Give back what waits behind a task that takes long; return False if that must be tried again."""
-        if not rest.owed and time.monotonic() - self.since < self._patience:
+    def _look(self, rest: Rest[T, E]) -> bool:
+        """Take what waits beside a task that takes long; return False if it must be tried again."""
+        if time.monotonic() - self.since < self._patience:
             return True
         with self._lock:
-            if self._rest is not rest:
+            if self._rest is not rest or not rest.take():
                 return True
-            rest.owed += rest.drain()
-            owed = tuple(rest.owed)
-        if not owed:
+            try:
+                asyncio.run(self._relieve(tuple(rest.owed), tuple(rest.unsaid)))
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the main thread takes what is left over
+                kind, tasks = type(error).__name__, len(rest.owed) + len(rest.unsaid)
+                log.warning("neighbours of a long task not relieved yet", tasks=tasks, error_type=kind)
+                return False
+            rest.owed, rest.unsaid = [], []
             return True
-        try:
-            asyncio.run(self._give_back(owed))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the main thread records what is still owed
-            log.warning("tasks not given back yet", tasks=len(owed), error_type=type(error).__name__)
-            return False
-        rest.owed = []
-        return True
