@@ -93,6 +93,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         application_name="tidewheel-gateway",
         pool_size=settings.pool_size,
         autocommit=True,
+        keep_plans=True,
     )
     metrics = Metrics("gateway")
     parts = _parts(settings, sources, engine, metrics)

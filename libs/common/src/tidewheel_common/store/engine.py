@@ -26,6 +26,7 @@ def open_engine(
     pool_size: int = 4,
     synchronous_commit: bool = True,
     autocommit: bool = False,
+    keep_plans: bool = False,
 ) -> AsyncEngine:
     """Open a pool of connections. Nothing connects before the first statement.
 
@@ -35,6 +36,7 @@ def open_engine(
         pool_size: the most connections that are held open.
         synchronous_commit: False only where every commit can be derived again (dispatch marks, heartbeats).
         autocommit: each statement is its own transaction and one round trip.
+        keep_plans: PostgreSQL may use a plan again, as it thinks best; for statements on single rows, and inserts.
     """
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
@@ -51,7 +53,7 @@ def open_engine(
                 "jit": "off",
                 # A plan that was made while a table was empty must not be kept when it has filled: a burst of 200,000
                 # tasks made one dispatch take 18 s, until autovacuum had looked at the table.
-                "plan_cache_mode": "force_custom_plan",
+                "plan_cache_mode": "auto" if keep_plans else "force_custom_plan",
                 "synchronous_commit": "on" if synchronous_commit else "off",
                 "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
