@@ -58,6 +58,17 @@ async def test_live_executors_are_listed_with_what_they_serve_and_hold(gateway: 
     assert (executor["queues"], executor["handlers"]) == (["*"], ["demo.echo"])
 
 
+async def test_a_ready_task_waits_for_those_before_it_in_its_line(gateway: Gateway) -> None:
+    first = await gateway.submit(queue="mail")
+    await gateway.submit(queue="mail", priority="low")
+    await gateway.submit(queue="mail")
+    last = await gateway.submit(queue="mail")
+    assert "window" not in await _gates(gateway, first["id"])
+    gate = (await _gates(gateway, last["id"]))["window"]
+    assert (gate["open"], gate["holder"]) == (False, "dispatcher")
+    assert gate["detail"].startswith("2 task(s) of its queue and priority go before it")
+
+
 async def test_a_queue_is_paused_until_it_is_resumed(gateway: Gateway) -> None:
     task = await gateway.submit(queue="mail")
     paused = (await gateway.http.post("/v1/queues/mail:pause", json={})).json()

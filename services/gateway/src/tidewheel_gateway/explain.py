@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from tidewheel_common.core.lifecycle import FINAL, State
 from tidewheel_common.core.valve import Valve
-from tidewheel_gateway.queue_queries import OpenParent
+from tidewheel_gateway.queue_queries import MOST_AHEAD, OpenParent
 from tidewheel_gateway.records import ExecutorRecord, Serving, TaskRecord
 
 
@@ -46,6 +46,8 @@ class Facts:
     """Tasks that have the slots of its concurrency key."""
     in_flight: int = 0
     """Tasks of its queue that are queued or running."""
+    ahead: int = 0
+    """Ready tasks of its queue and priority that go before it, as far as they were counted."""
 
     @property
     def now(self) -> datetime:
@@ -85,19 +87,33 @@ def _gates(facts: Facts) -> Iterator[Gate]:
     if task.state is not State.RUNNING:
         yield from _limits(facts)
     yield _served(facts)
+    yield from _way(facts)
+    if task.cancel_requested_at is not None:
+        yield _open("cancel", f"A cancel was asked for at {_time(task.cancel_requested_at)}.")
+
+
+def _way(facts: Facts) -> Iterator[Gate]:
+    """Say where a task is on its way to an executor."""
+    task = facts.task
     match task.state:
         case State.READY if task.ready_at is not None and task.ready_at > facts.now:
             yield _closed(
                 "parked", "dispatcher", f"The dispatcher looks at it again at {_time(task.ready_at)}.", task.ready_at
             )
+        case State.READY if facts.ahead:
+            yield _window(facts)
         case State.QUEUED:
             yield _closed("stream", "executor", f"It has been in its queue's stream since {_time(task.queued_at)}.")
         case State.RUNNING:
             yield _running(facts)
         case _:
             pass
-    if task.cancel_requested_at is not None:
-        yield _open("cancel", f"A cancel was asked for at {_time(task.cancel_requested_at)}.")
+
+
+def _window(facts: Facts) -> Gate:
+    many = f"{facts.ahead:,} task(s)" if facts.ahead < MOST_AHEAD else f"{MOST_AHEAD:,} tasks or more"
+    what = f"{many} of its queue and priority go before it; the dispatcher sends what executors start in a few seconds."
+    return _closed("window", "dispatcher", what)
 
 
 def _due(facts: Facts) -> Gate:

@@ -293,6 +293,16 @@ FROM queues
 WHERE CAST(:name AS text) IS NULL OR name = :name
 ORDER BY name;
 
+-- name: line_ahead :one
+-- Count the ready tasks of a queue and priority that go before one of them, up to a limit.
+SELECT CAST(count(*) AS integer)
+FROM (
+    SELECT 1 FROM tasks
+    WHERE queue = :queue AND priority = CAST(:priority AS smallint)
+        AND (ready_at, id) < (CAST(:ready_at AS timestamptz), CAST(:id AS uuid))
+    LIMIT CAST(:most AS integer)
+) AS before;
+
 -- name: queue_in_flight :one
 -- Count the tasks of a queue that are queued or running, whoever they belong to.
 SELECT CAST(count(*) AS integer) AS tasks FROM tasks WHERE queued_at IS NOT NULL AND queue = :queue;

@@ -12,11 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.valve import Valve
 from tidewheel_common.store.sql import load_statements
+from tidewheel_gateway.records import TaskRecord
 
 _STATEMENTS = load_statements("tidewheel_gateway")
 
 MOST_PARENTS: Final = 20
 """Open parents that an explanation names."""
+
+
+MOST_AHEAD: Final = 10_000
+"""So many tasks before another are counted at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,19 @@ async def queues_valves(connection: AsyncConnection, name: str | None = None) ->
 
 def _valve(row: RowMapping) -> Valve:
     return Valve(**{name: value for name, value in row.items() if name != "now"})
+
+
+async def line_ahead(connection: AsyncConnection, task: TaskRecord) -> int:
+    """Count the ready tasks of its queue and priority that go before a ready task, up to `MOST_AHEAD`."""
+    parameters = {
+        "queue": task.queue,
+        "priority": task.priority,
+        "ready_at": task.ready_at,
+        "id": task.id,
+        "most": MOST_AHEAD,
+    }
+    count: int = (await connection.execute(_STATEMENTS.clause("line_ahead"), parameters)).scalar_one()
+    return count
 
 
 async def queue_in_flight(connection: AsyncConnection, queue: str) -> int:

@@ -134,6 +134,7 @@ async def explain_task(request: Request, task_id: UUID) -> Response:
         parents = await queue_queries.parents_open(connection, task_id) if blocked else ()
         valve = (await queue_queries.queues_valves(connection, task.queue)).get(task.queue)
         in_flight = 0 if valve is None else await queue_queries.queue_in_flight(connection, task.queue)
+        ahead = await queue_queries.line_ahead(connection, task) if task.state is State.READY else 0
         holders: tuple[UUID, ...] = ()
         if task.concurrency_key is not None:
             most = (task.concurrency_limit or 1) + 1
@@ -146,6 +147,7 @@ async def explain_task(request: Request, task_id: UUID) -> Response:
             parents=parents,
             valve=valve,
             in_flight=in_flight,
+            ahead=ahead,
             holders=holders,
         )
     )
