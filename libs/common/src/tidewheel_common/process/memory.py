@@ -11,7 +11,8 @@ def settle_memory() -> None:
 
     To be called once in each process when it is ready for work, before a fork where there is one: then the children
     share those pages for good. What a batch leaves behind is freed by reference counts; the collector finds next to
-    nothing, and at CPython's own threshold of 700 allocations it took a fifth of the gateway's time.
+    nothing, and at CPython's own threshold of 700 allocations it took a third of the time or more: a task went
+    from 39 to 22 microseconds in the gateway, from 77 to 54 in a child (measured on a busy machine).
     """
     gc.collect()
     gc.freeze()
