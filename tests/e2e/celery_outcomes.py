@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,15 @@ def ended(result: Any) -> list[Any]:
         value = result.get(timeout=WAIT)
     except Exception as error:  # noqa: BLE001 -- the outcome
         value = type(error).__name__
+        settle(result)
     return [result.state, result.successful(), value]
+
+
+def settle(result: Any) -> None:
+    """Wait until a result has ended: the error of the task before it may be known earlier."""
+    deadline = time.monotonic() + WAIT
+    while not result.ready() and time.monotonic() < deadline:
+        time.sleep(0.05)  # noqa: TID251 -- between two looks at a condition with a deadline
 
 
 OUTCOMES: dict[str, Callable[[], Any]] = {

@@ -163,3 +163,20 @@ async def test_what_nobody_serves_any_more_is_forgotten(engine: AsyncEngine, gat
     await Forget(engine=engine).tick(now=later + timedelta(seconds=120))
 
     assert await gateway.rows("SELECT name, seen_at FROM handlers") == [{"name": "reports.daily", "seen_at": later}]
+
+
+async def test_what_stands_for_the_result_of_a_parent_fits_any_argument(gateway: Gateway) -> None:
+    await learn(gateway, signature())
+    parent = {"handler": "reports.weekly"}
+    child = {"handler": "reports.daily", "depends_on": [{"index": 0}]}
+
+    async def results(**payload: Any) -> list[Any]:
+        tasks = [parent, {**child, "payload": payload}]
+        answer = (await gateway.http.post("/v1/tasks:batch", json={"tasks": tasks})).json()["results"]
+        return [fault["pointer"] for fault in answer[1].get("error", {}).get("errors", [])]
+
+    assert await results(user_id={"$parent": 0}, tags={"$parent": "*"}) == []
+    assert await results(user_id={"$parent": 0}, tags=["c"]) == ["/tasks/1/payload/tags/0"]
+    assert await results(tags={"$parent": "*"}) == ["/tasks/1/payload/user_id"]
+    assert await results(user_id=1, tags=[{"$parent": 0}]) == ["/tasks/1/payload/tags/0"]
+    assert await refusal(gateway, {"user_id": {"$parent": 0}}) == {"/payload/user_id": "type"}

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidewheel_common.core.outcome import Refused
+from tidewheel_common.core.reference import EVERY, PARENT, is_reference
 from tidewheel_common.crypto.sealed import Sealer, Unsealable
 from tidewheel_executor.claim import Claimed
 from tidewheel_executor.handlers import Handler
 from tidewheel_executor.queries import PARENT_BYTES
-
-PARENT = "$parent"
-
-EVERY = "*"
 
 
 def open_parents(claimed: Claimed, sealer: Sealer) -> dict[str, Any] | Refused:
@@ -37,7 +34,7 @@ def put_parents(claimed: Claimed, kwargs: dict[str, Any], parents: Mapping[str, 
     """
     given = dict(kwargs)
     for name, value in kwargs.items():
-        if not isinstance(value, dict) or value.keys() != {PARENT}:
+        if not is_reference(value):
             continue
         try:
             given[name] = _results(claimed, value[PARENT], parents)

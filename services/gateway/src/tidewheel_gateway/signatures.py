@@ -6,7 +6,7 @@ a payload is good that fits either.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, valid
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.fault import MOST_FAULTS, Fault
+from tidewheel_common.core.reference import is_reference
 from tidewheel_common.core.validation import escape
 from tidewheel_gateway.handler_queries import handlers_current
 
@@ -54,19 +55,23 @@ class Signatures:
         # A schema that cannot be read says nothing, so nothing can be refused.
         self._handlers = {name: tuple(filter(None, several)) for name, several in named.items() if None not in several}
 
-    def faults(self, handler: str, payload: dict[str, Any], *, pointer: str = "") -> list[Fault]:
+    def faults(self, handler: str, payload: dict[str, Any], *, pointer: str = "", follows: bool = False) -> list[Fault]:
         """Return what is wrong with a payload; nothing when it fits a variant of its handler, or none is known.
 
         Args:
             handler: the name.
             payload: as it was parsed.
             pointer: where in the body the submission stands.
+            follows: whether it has parents. What stands for their results may become anything.
         """
         validators = self._handlers.get(handler)
-        if validators is None or any(_fits(validator, payload) for validator in validators):
+        if validators is None:
             return []
-        errors = validators[0].iter_errors(payload)
-        return [fault for error in islice(errors, MOST_FAULTS) for fault in _faults(error, f"{pointer}/payload")]
+        later = {name for name, value in payload.items() if is_reference(value)} if follows else frozenset()
+        if any(_fits(validator, payload, later) for validator in validators):
+            return []
+        errors = islice(_errors(validators[0], payload, later), MOST_FAULTS)
+        return [fault for error in errors for fault in _faults(error, f"{pointer}/payload")]
 
 
 def _compile(schema: str) -> Validator | None:
@@ -77,11 +82,17 @@ def _compile(schema: str) -> Validator | None:
         return None
 
 
-def _fits(validator: Validator, payload: dict[str, Any]) -> bool:
+def _fits(validator: Validator, payload: dict[str, Any], later: Collection[str]) -> bool:
     try:
-        return validator.is_valid(payload)
+        return validator.is_valid(payload) or (bool(later) and next(_errors(validator, payload, later), None) is None)
     except ValueError:  # a number that is too large to be looked at
         return True
+
+
+def _errors(validator: Validator, payload: dict[str, Any], later: Collection[str]) -> Iterator[ValidationError]:
+    """Find what is wrong, but for the arguments that come later."""
+    errors = validator.iter_errors(payload)
+    return (error for error in errors if not (error.instance_path and error.instance_path[0] in later))
 
 
 def _faults(error: ValidationError, pointer: str) -> Iterator[Fault]:

@@ -57,7 +57,7 @@ class _Call:
         """Return what is wrong with a submission now, and may not be at another time."""
         spec = candidate.spec
         return untimely(candidate, now, pointer=pointer) or self.parts.signatures.faults(
-            spec.handler, spec.payload, pointer=pointer
+            spec.handler, spec.payload, pointer=pointer, follows=bool(spec.depends_on)
         )
 
     async def replay(self) -> Stored | None:
