@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support import Surroundings
 
 from tidewheel_cli.embedded import embedded_postgres, embedded_valkey
 from tidewheel_cli.embedded.binaries import postgres_binary, valkey_binary
 from tidewheel_cli.errors import CannotStart
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.store.migrate import upgrade
 
 _TEMPLATE = "tidewheel_template"
@@ -93,7 +92,7 @@ async def redis_url(valkey_url: str) -> str:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+async def engine(database_url: str) -> AsyncIterator[Engine]:
     """A pool of connections to this test's database."""
     pool = open_engine(database_url, application_name="test", pool_size=10)
     yield pool

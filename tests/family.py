@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.gateway import Gateway, serving
 
 from tidewheel_common.core.decide import Transition
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.task import Reason
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_executor import queries
 from tidewheel_executor.dependants import finish_plainly, finish_with_dependants
 from tidewheel_scheduler.counts import Counts
@@ -34,7 +33,7 @@ class Family:
     """Everybody who has a part in a dependant's life."""
 
     gateway: Gateway
-    executors: AsyncEngine
+    executors: Engine
     release: Release
 
     async def submit(self, *parents: str, **fields: Any) -> str:
@@ -122,7 +121,7 @@ class Family:
 @asynccontextmanager
 async def opened_family(database_url: str, redis_url: str) -> AsyncIterator[Family]:
     """Bring everybody together."""
-    executors = open_engine(database_url, application_name="test", pool_size=8, autocommit=True)
+    executors = open_engine(database_url, application_name="test", pool_size=8)
     scheduler = open_engine(database_url, application_name="test", pool_size=2)
     release = Release(
         engine=scheduler,

@@ -9,11 +9,10 @@ from uuid import UUID
 import httpx2
 from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support import wait_until
 
 from tidewheel_common.crypto.api_key import ApiKey
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_gateway.app import Sources, create_app
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.settings import GatewaySettings
@@ -34,7 +33,7 @@ class Gateway:
 
     app: FastAPI
     http: httpx2.AsyncClient
-    engine: AsyncEngine
+    engine: Engine
 
     @property
     def parts(self) -> Parts:
@@ -68,7 +67,7 @@ class Gateway:
     async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Look into its database."""
         async with self.engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(text(sql), parameters)).mappings()]
+            return [dict(row) for row in (await connection.execute(text(sql), parameters))]
 
     async def count(self, table: str = "tasks") -> int:
         """Count the rows of a table."""

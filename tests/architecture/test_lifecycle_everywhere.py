@@ -5,19 +5,19 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from asyncpg import IntegrityConstraintViolationError
 from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.chart import page
 from tidewheel_common.core.lifecycle import SWEEP_COLUMNS, State
 from tidewheel_common.core.task import Delivery, Priority
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.tables import tasks
 
 INSTANT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-async def accepts(engine: AsyncEngine, state: str, columns: set[str], **others: object) -> bool:
+async def accepts(engine: Engine, state: str, columns: set[str], **others: object) -> bool:
     """Tell whether the schema takes a task in a state with these sweep columns set."""
     row: dict[str, object] = {
         "id": uuid4(),
@@ -37,20 +37,20 @@ async def accepts(engine: AsyncEngine, state: str, columns: set[str], **others: 
     try:
         async with engine.begin() as connection:
             await connection.execute(insert(tasks).values(row))
-    except IntegrityError:
+    except IntegrityConstraintViolationError:
         return False
     return True
 
 
 @pytest.mark.parametrize("state", list(State))
-async def test_the_schema_wants_each_sweep_column_exactly_in_its_states(engine: AsyncEngine, state: State) -> None:
+async def test_the_schema_wants_each_sweep_column_exactly_in_its_states(engine: Engine, state: State) -> None:
     right = {column for column, states in SWEEP_COLUMNS.items() if state in states}
     assert await accepts(engine, state, right)
     for column in SWEEP_COLUMNS:
         assert not await accepts(engine, state, right ^ {column}), f"{state} with {column} turned around"
 
 
-async def test_the_schema_knows_no_other_state_priority_or_delivery(engine: AsyncEngine) -> None:
+async def test_the_schema_knows_no_other_state_priority_or_delivery(engine: Engine) -> None:
     assert not await accepts(engine, "failed", set())
     ready = {"ready_at"}
     assert [number for number in range(-1, 5) if await accepts(engine, "ready", ready, priority=number)] == list(

@@ -9,11 +9,10 @@ from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import ColumnElement, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.store.tables import executors, queues, tasks, watch
 from tidewheel_common.streams.client import Redis, open_redis
@@ -46,7 +45,7 @@ _SWEEPS: dict[str, dict[str, object]] = {
 class Rig:
     """One dispatcher. Two of them on the same servers are two processes."""
 
-    def __init__(self, engine: AsyncEngine, redis: Redis, *, budget: int = BUDGET, age: float = 30.0) -> None:
+    def __init__(self, engine: Engine, redis: Redis, *, budget: int = BUDGET, age: float = 30.0) -> None:
         self.engine = engine
         self.redis = redis
         self.time = 100.0
@@ -136,7 +135,7 @@ class Rig:
     async def row(self, task_id: UUID) -> Mapping[str, Any]:
         """Read a task."""
         async with self.engine.connect() as connection:
-            return dict((await connection.execute(select(tasks).where(tasks.c.id == task_id))).mappings().one())
+            return dict((await connection.execute(select(tasks).where(tasks.c.id == task_id))).one())
 
     async def states(self) -> dict[str, int]:
         """Count the tasks by state."""
@@ -170,7 +169,7 @@ class Rig:
 @asynccontextmanager
 async def opened_rig(database_url: str, redis_url: str, **options: Any) -> AsyncIterator[Rig]:
     """Open a dispatcher of its own."""
-    engine = open_engine(database_url, application_name="test", synchronous_commit=False, autocommit=True)
+    engine = open_engine(database_url, application_name="test", synchronous_commit=False)
     redis = open_redis(redis_url, client_name="test")
     try:
         yield Rig(engine, redis, **options)

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Table, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.tables import attempts, executors, fires, schedules, tasks, watch
 from tidewheel_scheduler.queries import STATEMENTS
 
@@ -43,7 +43,7 @@ class Wakes:
 class Rows:
     """Writes and reads rows of a test's database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def task(self, state: str, **columns: object) -> UUID:
@@ -135,11 +135,12 @@ class Rows:
 
     async def _all(self, table: Table) -> list[Mapping[str, Any]]:
         async with self._engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(select(table))).mappings()]
+            return [dict(row) for row in (await connection.execute(select(table)))]
 
     async def _insert(self, table: Table, rows: list[dict[str, object]]) -> None:
         async with self._engine.begin() as connection:
-            await connection.execute(insert(table), rows)
+            for start in range(0, len(rows), 500):
+                await connection.execute(insert(table).values(rows[start : start + 500]))
 
 
 def count(registry: CollectorRegistry, name: str, **labels: str) -> float:

@@ -87,7 +87,7 @@ async def test_probes_and_reads_are_answered_while_every_place_for_a_submission_
     database_url: str, redis_url: str
 ) -> None:
     async with serving(database_url, redis_url, calls_in_flight=1) as made:
-        async with made.engine.connect() as blocker:
+        async with made.engine.connect() as blocker, blocker.begin() as transaction:
             await blocker.execute(text("LOCK TABLE tasks IN EXCLUSIVE MODE"))
             held = asyncio.create_task(made.http.post("/v1/tasks", json={"handler": "demo.echo"}))
             await wait_until(
@@ -95,7 +95,7 @@ async def test_probes_and_reads_are_answered_while_every_place_for_a_submission_
             )
             refused = await made.http.post("/v1/tasks", json={"handler": "demo.echo"})
             others = [(await made.http.get(path)).status_code for path in ("/healthz", "/metrics", "/v1/tasks")]
-            await blocker.rollback()
+            await transaction.rollback()
         accepted = await held
 
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")

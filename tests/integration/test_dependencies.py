@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.family import DEAD, Family, opened_family
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_reaper import queries as reaper
 from tidewheel_scheduler import queries as scheduler
 
@@ -184,7 +184,7 @@ async def test_an_end_that_no_executor_told_of_is_found_by_the_scheduler(family:
     )
 
 
-async def test_a_failed_parent_stays_while_somebody_is_blocked_by_it(family: Family, engine: AsyncEngine) -> None:
+async def test_a_failed_parent_stays_while_somebody_is_blocked_by_it(family: Family, engine: Engine) -> None:
     parent = await family.submit(removal_delay=0)
     child = await family.submit(parent, on_parent_failure="block", removal_delay=0)
     await family.run(parent, transition=DEAD)

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 
 from tidewheel_common.core.task import Priority
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher.lookout import Lookout
 from tidewheel_dispatcher.queries import clock_ago
@@ -23,7 +23,7 @@ async def rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
 class Looking:
     """A lookout whose clock stands still but while a look lasts, as long as the test says."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.now = 0.0
         self._steps: list[float] = []
         self._engine = engine

@@ -83,7 +83,7 @@ def test_what_a_dead_child_held_is_given_up_and_nothing_else(world: World, datab
 async def _report(database_url: str, executor_id: Any, hints: list[Hint]) -> int:
     from tidewheel_common.store.engine import open_engine  # noqa: PLC0415 -- used here alone
 
-    engine = open_engine(database_url, application_name="test", autocommit=True)
+    engine = open_engine(database_url, application_name="test")
     try:
         return await report_lost(engine, executor_id, hints, jitter=lambda: 0.0)
     finally:

@@ -9,13 +9,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.execution import Queued, insert
 
 from tidewheel_common.core.decide import Transition
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.task import Reason
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_executor import queries
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -23,8 +22,8 @@ EXECUTOR = UUID(int=1)
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    pool = open_engine(database_url, application_name="test", pool_size=10, autocommit=True)
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    pool = open_engine(database_url, application_name="test", pool_size=10)
     yield pool
     await pool.dispose()
 
@@ -36,7 +35,7 @@ async def database(database_url: str) -> AsyncIterator[Any]:
     await connection.close()
 
 
-async def _claim(engine: AsyncEngine, tasks: Sequence[Queued], **options: Any) -> Sequence[Any]:
+async def _claim(engine: Engine, tasks: Sequence[Queued], **options: Any) -> Sequence[Any]:
     given = {"executor_id": EXECUTOR, "default_timeout": 300.0, "grace": 10.0, "now": NOW, **options}
     async with engine.connect() as connection:
         rows = await queries.tasks_claim(
@@ -45,7 +44,7 @@ async def _claim(engine: AsyncEngine, tasks: Sequence[Queued], **options: Any) -
     return sorted(rows, key=lambda row: row.place)
 
 
-async def _finish(engine: AsyncEngine, *endings: tuple[Queued, Transition], **columns: Any) -> Sequence[Any]:
+async def _finish(engine: Engine, *endings: tuple[Queued, Transition], **columns: Any) -> Sequence[Any]:
     laid_out = queries.Endings()
     for task, transition in endings:
         laid_out.add(task.id, task.attempt + 1, transition, **columns)
@@ -63,7 +62,7 @@ DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, 
 CANCELLED = Transition(state=State.CANCELLED, attempt_state="cancelled", failures=0, lost=0, reason=Reason.CANCELLED)
 
 
-async def test_a_claim_takes_a_queued_task(engine: AsyncEngine, database: Any) -> None:
+async def test_a_claim_takes_a_queued_task(engine: Engine, database: Any) -> None:
     task = await insert(database, "demo.noop", timeout=20.0, failures=1, attempt=3)
 
     (claimed,) = await _claim(engine, [task])
@@ -89,7 +88,7 @@ async def test_a_claim_takes_a_queued_task(engine: AsyncEngine, database: Any) -
         "expires_at = '2026-06-01 12:00+00'",
     ],
 )
-async def test_a_claim_drops_a_hint_that_is_stale(engine: AsyncEngine, database: Any, change: str) -> None:
+async def test_a_claim_drops_a_hint_that_is_stale(engine: Engine, database: Any, change: str) -> None:
     task, other = await insert(database, "demo.noop"), await insert(database, "demo.noop")
     await database.execute(f"UPDATE tasks SET {change} WHERE id = $1", task.id)
     before = await _row(database, task)
@@ -100,30 +99,30 @@ async def test_a_claim_drops_a_hint_that_is_stale(engine: AsyncEngine, database:
     assert await _row(database, task) == before
 
 
-async def test_a_claim_takes_a_task_up_to_its_expiry(engine: AsyncEngine, database: Any) -> None:
+async def test_a_claim_takes_a_task_up_to_its_expiry(engine: Engine, database: Any) -> None:
     task = await insert(database, "demo.noop", expires_at=NOW + timedelta(seconds=1))
     assert len(await _claim(engine, [task])) == 1
 
 
-async def test_a_lease_counts_what_runs_before_it(engine: AsyncEngine, database: Any) -> None:
+async def test_a_lease_counts_what_runs_before_it(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop", timeout=timeout) for timeout in (5.0, None, 7.0)]
 
     leases = [row.lease for row in await _claim(engine, list(reversed(tasks)))]
     assert leases == [17.0, 317.0, 322.0]
 
 
-async def test_a_lease_need_not_outlast_the_batch(engine: AsyncEngine, database: Any) -> None:
+async def test_a_lease_need_not_outlast_the_batch(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop") for _ in range(3)]
     assert [row.lease for row in await _claim(engine, tasks, hard_limit=305.0)] == [310.0, 315.0, 315.0]
 
 
 @pytest.mark.parametrize("timeout", [1e300, float("inf"), float("nan")])
-async def test_an_absurd_timeout_spoils_nothing(engine: AsyncEngine, database: Any, timeout: float) -> None:
+async def test_an_absurd_timeout_spoils_nothing(engine: Engine, database: Any, timeout: float) -> None:
     tasks = [await insert(database, "demo.noop", timeout=each) for each in (timeout, 1.0)]
     assert len(await _claim(engine, tasks)) == 2
 
 
-async def test_two_claims_of_the_same_hints_share_them_without_a_deadlock(engine: AsyncEngine, database: Any) -> None:
+async def test_two_claims_of_the_same_hints_share_them_without_a_deadlock(engine: Engine, database: Any) -> None:
     for _ in range(10):
         tasks = [await insert(database, "demo.noop") for _ in range(40)]
 
@@ -138,7 +137,7 @@ async def test_two_claims_of_the_same_hints_share_them_without_a_deadlock(engine
         assert sorted(taken) == sorted(task.id for task in tasks)
 
 
-async def test_a_claim_changes_no_index(engine: AsyncEngine, database: Any) -> None:
+async def test_a_claim_changes_no_index(engine: Engine, database: Any) -> None:
     every = [await insert(database, "demo.noop", expires_at=NOW + timedelta(days=1)) for _ in range(90)]
     tasks = every[::3]
     # Where there is room on the page, only a change of an indexed column can keep a new version from it.
@@ -165,7 +164,7 @@ async def _updates(database: Any) -> tuple[int, int]:
 
 @pytest.mark.parametrize("transition", [COMPLETE, WAITING, DEAD, CANCELLED], ids=lambda each: str(each.state))
 async def test_finishing_records_the_task_and_its_attempt(
-    engine: AsyncEngine, database: Any, transition: Transition
+    engine: Engine, database: Any, transition: Transition
 ) -> None:
     task = await insert(database, "demo.noop")
     await _claim(engine, [task])
@@ -197,9 +196,7 @@ async def test_finishing_records_the_task_and_its_attempt(
 
 
 @pytest.mark.parametrize("change", ["attempt = 2", "state = 'queued', lease_until = NULL"])
-async def test_the_fence_holds_back_an_attempt_that_was_overtaken(
-    engine: AsyncEngine, database: Any, change: str
-) -> None:
+async def test_the_fence_holds_back_an_attempt_that_was_overtaken(engine: Engine, database: Any, change: str) -> None:
     task, other = await insert(database, "demo.noop"), await insert(database, "demo.noop")
     await _claim(engine, [task, other])
     await database.execute(f"UPDATE tasks SET {change} WHERE id = $1", task.id)
@@ -212,7 +209,7 @@ async def test_the_fence_holds_back_an_attempt_that_was_overtaken(
     assert [row["task_id"] for row in await database.fetch("SELECT task_id FROM attempts")] == [other.id]
 
 
-async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engine: AsyncEngine, database: Any) -> None:
+async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop") for _ in range(2)]
     await _claim(engine, tasks)
     await database.execute("UPDATE tasks SET cancel_requested_at = now()")
@@ -225,7 +222,7 @@ async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engin
     assert len(await database.fetch("SELECT 1 FROM attempts")) == 1
 
 
-async def test_two_finishes_of_the_same_attempts_record_each_once(engine: AsyncEngine, database: Any) -> None:
+async def test_two_finishes_of_the_same_attempts_record_each_once(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop") for _ in range(40)]
     await _claim(engine, tasks)
 
@@ -238,16 +235,14 @@ async def test_two_finishes_of_the_same_attempts_record_each_once(engine: AsyncE
     assert len(await database.fetch("SELECT 1 FROM attempts")) == 40
 
 
-async def test_an_absurd_removal_delay_spoils_nothing(engine: AsyncEngine, database: Any) -> None:
+async def test_an_absurd_removal_delay_spoils_nothing(engine: Engine, database: Any) -> None:
     task = await insert(database, "demo.noop")
     await database.execute("UPDATE tasks SET removal_delay = 1e300")
     await _claim(engine, [task])
     assert len(await _finish(engine, (task, COMPLETE))) == 1
 
 
-async def test_only_what_this_executor_holds_at_the_hinted_attempt_is_abandoned(
-    engine: AsyncEngine, database: Any
-) -> None:
+async def test_only_what_this_executor_holds_at_the_hinted_attempt_is_abandoned(engine: Engine, database: Any) -> None:
     mine, theirs, newer, done = [await insert(database, "demo.noop") for _ in range(4)]
     await _claim(engine, [mine, newer, done])
     await _claim(engine, [theirs], executor_id=uuid4())

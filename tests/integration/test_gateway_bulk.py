@@ -103,12 +103,12 @@ async def test_a_batch_that_is_cut_off_anywhere_is_made_again_and_counted_once(g
         id=gateway.parts.new_id(),
     )
     for steps in range(30):
-        cut = asyncio.create_task(Bulk(gateway.parts.transactions, gateway.parts.wakeups, size=1).tick())
+        cut = asyncio.create_task(Bulk(gateway.parts.engine, gateway.parts.wakeups, size=1).tick())
         for _ in range(steps):
             await asyncio.sleep(0)
         cut.cancel()
         await asyncio.gather(cut, return_exceptions=True)
-    other = Bulk(gateway.parts.transactions, gateway.parts.wakeups, size=2)
+    other = Bulk(gateway.parts.engine, gateway.parts.wakeups, size=2)
     while await other.tick() is not None:
         continue
     assert await _states(gateway) == {"ready": 5}

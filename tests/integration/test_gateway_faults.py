@@ -99,13 +99,17 @@ async def test_a_connection_lost_in_the_middle_of_a_commit_gets_503_and_a_repeat
     headers = {"Idempotency-Key": "k"}
     async with wired(database_url) as (url, wire), serving(url, redis_url) as gateway:
         assert (await gateway.http.get("/v1/tasks")).status_code == 200
-        async with serving(database_url, redis_url) as direct, direct.engine.connect() as blocker:
+        async with (
+            serving(database_url, redis_url) as direct,
+            direct.engine.connect() as blocker,
+            blocker.begin() as transaction,
+        ):
             await blocker.execute(text("LOCK TABLE tasks IN EXCLUSIVE MODE"))
             held = asyncio.create_task(gateway.http.post("/v1/tasks", json=TASK, headers=headers))
             await wait_until(lambda: direct.rows("SELECT 1 FROM pg_locks WHERE NOT granted"), what="the blocked insert")
             await wire.cut()
             lost = await held
-            await blocker.rollback()
+            await transaction.rollback()
 
             await wire.mend()
             await wait_until(lambda: _settled(direct), what="the end of the orphaned statement")
@@ -154,12 +158,12 @@ async def test_when_too_much_waits_to_be_stored_calls_get_503(
 ) -> None:
     async with serving(database_url, redis_url) as gateway:
         monkeypatch.setattr(gateway.parts.acceptor._coalescer, "_room", 2)
-        async with gateway.engine.connect() as blocker:
+        async with gateway.engine.connect() as blocker, blocker.begin() as transaction:
             await blocker.execute(text("LOCK TABLE tasks IN EXCLUSIVE MODE"))
             held = [asyncio.create_task(gateway.http.post("/v1/tasks", json=TASK)) for _ in range(2)]
             await wait_until(lambda: gateway.parts.acceptor._coalescer._held == 2, what="two held submissions")
             refused = await gateway.http.post("/v1/tasks", json=TASK)
-            await blocker.rollback()
+            await transaction.rollback()
         accepted = await asyncio.gather(*held)
 
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")

@@ -115,7 +115,7 @@ async def test_two_gateways_that_start_together_make_one_tenant_and_one_key(data
 
 async def _bootstrap(gateway: Gateway, shown: list[str], key: ApiKey | None = None) -> Bootstrap:
     parts = gateway.parts
-    made = Bootstrap(parts.transactions, key=key, new_id=parts.new_id, health=Health(), show=shown.append)
+    made = Bootstrap(parts.engine, key=key, new_id=parts.new_id, health=Health(), show=shown.append)
     await made.tick()
     return made
 
@@ -149,7 +149,7 @@ async def test_a_gateway_waits_for_the_schema(empty_database_url: str, redis_url
     health = Health()
     async with serving(empty_database_url, redis_url, ready=False) as gateway, gateway.stranger() as stranger:
         waiting = Bootstrap(
-            gateway.parts.transactions, key=KEY, new_id=gateway.parts.new_id, health=health, show=lambda _: None
+            gateway.parts.engine, key=KEY, new_id=gateway.parts.new_id, health=health, show=lambda _: None
         )
         await waiting.tick()
         answer = await stranger.get("/readyz")

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.gateway import Gateway, serving
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_executor.heartbeat_queries import publish
 from tidewheel_executor.signature import Signature
 from tidewheel_scheduler.forget import UNSERVED, Forget
@@ -28,7 +28,7 @@ def signature(arguments: Any = INTEGER, name: str = "reports.daily") -> Signatur
     return Signature(name=name, queue="reports", description="Make a report.", arguments=json.dumps(arguments))
 
 
-async def say(engine: AsyncEngine, *signatures: Signature, now: datetime = NOW) -> None:
+async def say(engine: Engine, *signatures: Signature, now: datetime = NOW) -> None:
     async with engine.begin() as connection:
         await publish(connection, signatures, now=now)
 
@@ -155,7 +155,7 @@ async def test_handlers_are_listed_with_who_serves_them(gateway: Gateway) -> Non
     assert (daily["first_seen_at"], daily["last_seen_at"]) == ("2026-06-01T12:00:00Z", "2026-06-01T12:01:00Z")
 
 
-async def test_what_nobody_serves_any_more_is_forgotten(engine: AsyncEngine, gateway: Gateway) -> None:
+async def test_what_nobody_serves_any_more_is_forgotten(engine: Engine, gateway: Gateway) -> None:
     await say(engine, signature(), signature(INTEGER, "alpha"))
     later = NOW + timedelta(seconds=UNSERVED - 60)
     await say(engine, signature(), now=later)

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.errors import is_transient
 from tidewheel_common.streams.client import open_redis
 
 SAID = "unable to perform operation on <TCPTransport closed=True reading=False 0x55ac75e64e90>; the handler is closed"

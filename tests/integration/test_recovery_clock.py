@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import Rows, Wakes, after
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher.queries import watch_witness
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.ration import Ration
@@ -24,7 +24,7 @@ LEASE = 300.0
 class Scene:
     """A scheduler and executors whose clock, and the database's, a test moves apart."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.rows = Rows(engine)
         self.here = 0.0
@@ -82,7 +82,7 @@ DEAD = 2
 
 
 @pytest.fixture
-def scene(engine: AsyncEngine) -> Scene:
+def scene(engine: Engine) -> Scene:
     return Scene(engine)
 
 

@@ -14,10 +14,10 @@ from urllib.request import urlopen
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import Rows
 from tests.support import wait_until
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_SCHEDULER
 from tidewheel_scheduler.promote import EVERY
 
@@ -84,7 +84,7 @@ async def _get(beat: Beat, path: str) -> str:
     return await asyncio.to_thread(get)
 
 
-async def _move(engine: AsyncEngine, *, ahead: float) -> None:
+async def _move(engine: Engine, *, ahead: float) -> None:
     async with engine.begin() as connection:
         await connection.execute(
             text(
@@ -98,7 +98,7 @@ async def _move(engine: AsyncEngine, *, ahead: float) -> None:
 @pytest.mark.parametrize("way", [(CELERY, signal.SIGTERM), (MODULE, signal.SIGINT)], ids=["celery", "python"])
 async def test_it_promotes_and_fires_and_stops_cleanly(
     way: tuple[Sequence[str], signal.Signals],
-    engine: AsyncEngine,
+    engine: Engine,
     database_url: str,
     redis_url: str,
     tmp_path: Path,
@@ -126,7 +126,7 @@ async def test_it_promotes_and_fires_and_stops_cleanly(
 
 
 async def test_a_task_is_promoted_at_its_time_and_the_dispatcher_hears_of_it(
-    engine: AsyncEngine, database_url: str, redis_url: str, tmp_path: Path
+    engine: Engine, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     rows = Rows(engine)
     await rows.tasks(3, "waiting", wait_until=datetime(2100, 1, 1, tzinfo=UTC))
@@ -153,7 +153,7 @@ async def test_a_task_is_promoted_at_its_time_and_the_dispatcher_hears_of_it(
 
 
 async def test_it_works_without_redis_and_outlives_lost_connections(
-    engine: AsyncEngine, database_url: str, tmp_path: Path
+    engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
     rows = Rows(engine)
     await rows.task("waiting")

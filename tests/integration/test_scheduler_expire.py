@@ -2,21 +2,21 @@
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after, count
 
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.expire import Expire
 
 
-def expire(engine: AsyncEngine, size: int = 100, registry: CollectorRegistry | None = None) -> tuple[Expire, Wakes]:
+def expire(engine: Engine, size: int = 100, registry: CollectorRegistry | None = None) -> tuple[Expire, Wakes]:
     wakes = Wakes()
     return Expire(engine=engine, announce=wakes, counts=Counts(registry or CollectorRegistry()), size=size), wakes
 
 
 @pytest.mark.parametrize("state", ["blocked", "waiting", "ready", "queued"])
-async def test_what_did_not_start_in_time_expires(engine: AsyncEngine, state: str) -> None:
+async def test_what_did_not_start_in_time_expires(engine: Engine, state: str) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     task_id = await rows.task(state, expires_at=NOW, removal_delay=60.0)
     tick, wakes = expire(engine, registry=registry)
@@ -29,7 +29,7 @@ async def test_what_did_not_start_in_time_expires(engine: AsyncEngine, state: st
 
 
 @pytest.mark.parametrize("state", ["running", "complete"])
-async def test_what_started_or_ended_does_not_expire(engine: AsyncEngine, state: str) -> None:
+async def test_what_started_or_ended_does_not_expire(engine: Engine, state: str) -> None:
     rows = Rows(engine)
     task_id = await rows.task(state, expires_at=after(-10))
     tick, wakes = expire(engine)
@@ -38,21 +38,21 @@ async def test_what_started_or_ended_does_not_expire(engine: AsyncEngine, state:
     assert wakes.times == 0
 
 
-async def test_what_has_time_left_stays(engine: AsyncEngine) -> None:
+async def test_what_has_time_left_stays(engine: Engine) -> None:
     rows = Rows(engine)
     task_id = await rows.task("ready", expires_at=after(0.001))
     await expire(engine)[0].tick(NOW)
     assert (await rows.task_row(task_id))["state"] == "ready"
 
 
-async def test_a_full_batch_comes_again(engine: AsyncEngine) -> None:
+async def test_a_full_batch_comes_again(engine: Engine) -> None:
     await Rows(engine).tasks(3, "ready", expires_at=after(-1))
     tick, _ = expire(engine, size=2)
     assert [await tick.tick(NOW), await tick.tick(NOW)] == [AGAIN, None]
 
 
 @pytest.mark.parametrize("delay", [float("inf"), float("nan"), 1e300])
-async def test_an_absurd_removal_delay_stops_nobody(engine: AsyncEngine, delay: float) -> None:
+async def test_an_absurd_removal_delay_stops_nobody(engine: Engine, delay: float) -> None:
     rows = Rows(engine)
     await rows.task("ready", expires_at=after(-1), removal_delay=delay)
     await rows.task("ready", expires_at=after(-1))
@@ -60,7 +60,7 @@ async def test_an_absurd_removal_delay_stops_nobody(engine: AsyncEngine, delay: 
     assert {row["state"] for row in await rows.all_tasks()} == {"expired"}
 
 
-async def test_expiry_finds_its_rows_by_their_index(engine: AsyncEngine) -> None:
+async def test_expiry_finds_its_rows_by_their_index(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.tasks(10_000, "ready")
     await rows.tasks(20, "ready", expires_at=after(-1))

@@ -7,24 +7,23 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import NOW, TENANT, Rows, Wakes, after, count
 
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.fire import SHORTEST_PAUSE, Fire
 
 TASK = UUID(int=7)
 
 
-def fire(engine: AsyncEngine, size: int = 100, registry: CollectorRegistry | None = None) -> tuple[Fire, Wakes]:
+def fire(engine: Engine, size: int = 100, registry: CollectorRegistry | None = None) -> tuple[Fire, Wakes]:
     wakes = Wakes()
     counts = Counts(registry or CollectorRegistry())
     return Fire(engine=engine, wake_dispatcher=wakes, counts=counts, size=size), wakes
 
 
-async def test_a_due_schedule_leaves_a_ready_task_with_its_own_sealed_payload(engine: AsyncEngine) -> None:
+async def test_a_due_schedule_leaves_a_ready_task_with_its_own_sealed_payload(engine: Engine) -> None:
     rows, wakes, registry = Rows(engine), Wakes(), CollectorRegistry()
     schedule_id = await rows.schedule()
     tick = Fire(engine=engine, wake_dispatcher=wakes, counts=Counts(registry), new_id=lambda: TASK)
@@ -54,7 +53,7 @@ async def test_a_due_schedule_leaves_a_ready_task_with_its_own_sealed_payload(en
     assert count(registry, "tidewheel_scheduler_fired_total") == 1
 
 
-async def test_a_fire_is_written_down_and_the_schedule_moves_on(engine: AsyncEngine) -> None:
+async def test_a_fire_is_written_down_and_the_schedule_moves_on(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule()
     assert await fire(engine)[0].tick(after(5)) == 55.0
@@ -64,7 +63,7 @@ async def test_a_fire_is_written_down_and_the_schedule_moves_on(engine: AsyncEng
     assert written == {(schedule_id, NOW, after(5))}
 
 
-async def test_a_downtime_yields_one_fire_for_the_latest_nominal_time(engine: AsyncEngine) -> None:
+async def test_a_downtime_yields_one_fire_for_the_latest_nominal_time(engine: Engine) -> None:
     rows = Rows(engine)
     steady = await rows.schedule(next_run_at=after(-3600))
     nightly = await rows.schedule(cron="30 2 * * *", timezone="Europe/Berlin", next_run_at=after(-10 * 86400))
@@ -75,7 +74,7 @@ async def test_a_downtime_yields_one_fire_for_the_latest_nominal_time(engine: As
     assert len(await rows.all_tasks()) == 2
 
 
-async def test_a_nominal_time_that_has_fired_is_not_fired_again(engine: AsyncEngine) -> None:
+async def test_a_nominal_time_that_has_fired_is_not_fired_again(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule()
     tick, wakes = fire(engine)
@@ -87,7 +86,7 @@ async def test_a_nominal_time_that_has_fired_is_not_fired_again(engine: AsyncEng
     assert wakes.times == 1
 
 
-async def test_a_schedule_that_is_not_due_or_is_paused_does_not_fire(engine: AsyncEngine) -> None:
+async def test_a_schedule_that_is_not_due_or_is_paused_does_not_fire(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.schedule(next_run_at=after(0.3))
     await rows.schedule(next_run_at=None, paused_at=NOW)
@@ -97,11 +96,11 @@ async def test_a_schedule_that_is_not_due_or_is_paused_does_not_fire(engine: Asy
     assert wakes.times == 0
 
 
-async def test_no_schedule_means_the_usual_pause(engine: AsyncEngine) -> None:
+async def test_no_schedule_means_the_usual_pause(engine: Engine) -> None:
     assert await fire(engine)[0].tick(NOW) is None
 
 
-async def test_schedules_that_no_clock_can_follow_are_paused_and_stop_nobody(engine: AsyncEngine) -> None:
+async def test_schedules_that_no_clock_can_follow_are_paused_and_stop_nobody(engine: Engine) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     broken = [
         await rows.schedule(timezone="Mars/Olympus"),
@@ -121,7 +120,7 @@ async def test_schedules_that_no_clock_can_follow_are_paused_and_stop_nobody(eng
 
 
 async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(
-    engine: AsyncEngine, capsys: pytest.CaptureFixture[str]
+    engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     await _refuse(engine, "poison")
@@ -144,7 +143,7 @@ async def test_a_fire_that_is_refused_leaves_no_half_behind_and_stops_nobody(
     assert count(registry, "tidewheel_scheduler_nominal_times_total", outcome="fired") == 3
 
 
-async def test_a_refused_fire_is_tried_later_and_later_and_is_not_lost(engine: AsyncEngine) -> None:
+async def test_a_refused_fire_is_tried_later_and_later_and_is_not_lost(engine: Engine) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     await _refuse(engine, "poison")
     bad = await rows.schedule(handler="poison", every=3600.0)
@@ -163,7 +162,7 @@ async def test_a_refused_fire_is_tried_later_and_later_and_is_not_lost(engine: A
     assert count(registry, "tidewheel_scheduler_failing_schedules") == 0
 
 
-async def test_a_fire_that_waited_for_a_run_may_be_refused_as_well(engine: AsyncEngine) -> None:
+async def test_a_fire_that_waited_for_a_run_may_be_refused_as_well(engine: Engine) -> None:
     rows = Rows(engine)
     await _refuse(engine, "poison")
     bad = await rows.schedule(handler="poison", overlap="queue_one", held_at=after(-60), next_run_at=after(600))
@@ -173,7 +172,7 @@ async def test_a_fire_that_waited_for_a_run_may_be_refused_as_well(engine: Async
     assert (row["held_at"], row["next_run_at"], row["failures"]) == (after(-60), after(600), 1)
 
 
-async def test_a_turn_that_cannot_be_worked_out_is_put_off_and_says_so(engine: AsyncEngine) -> None:
+async def test_a_turn_that_cannot_be_worked_out_is_put_off_and_says_so(engine: Engine) -> None:
     rows = Rows(engine)
     bad = await rows.schedule(overlap="allow", rule={"max_fires": "many"})
     good = await rows.schedule()
@@ -182,7 +181,7 @@ async def test_a_turn_that_cannot_be_worked_out_is_put_off_and_says_so(engine: A
     assert (await rows.schedule_row(bad))["last_error"] == "It could not be worked out (TypeError); the log says more."
 
 
-async def test_a_full_batch_comes_again(engine: AsyncEngine) -> None:
+async def test_a_full_batch_comes_again(engine: Engine) -> None:
     rows = Rows(engine)
     for _ in range(3):
         await rows.schedule()
@@ -191,7 +190,7 @@ async def test_a_full_batch_comes_again(engine: AsyncEngine) -> None:
     assert len(await rows.all_tasks()) == 3
 
 
-async def test_racing_schedulers_fire_each_nominal_time_exactly_once(engine: AsyncEngine, database_url: str) -> None:
+async def test_racing_schedulers_fire_each_nominal_time_exactly_once(engine: Engine, database_url: str) -> None:
     rows = Rows(engine)
     schedule_ids = [await rows.schedule() for _ in range(60)]
     other = open_engine(database_url, application_name="other", pool_size=4)
@@ -209,7 +208,7 @@ async def test_racing_schedulers_fire_each_nominal_time_exactly_once(engine: Asy
     assert fired == Counter((schedule_id, after(60 * minute)) for schedule_id in schedule_ids for minute in range(5))
 
 
-async def test_firing_finds_its_schedules_by_their_index(engine: AsyncEngine) -> None:
+async def test_firing_finds_its_schedules_by_their_index(engine: Engine) -> None:
     rows = Rows(engine)
     await _many_paused(engine, await rows.schedule(), 10_000)
     plan = await rows.plan("schedules_due", now=NOW, size=200)
@@ -218,20 +217,20 @@ async def test_firing_finds_its_schedules_by_their_index(engine: AsyncEngine) ->
     assert "schedules_due" in await rows.plan("schedules_outlook", now=NOW)
 
 
-async def _refuse(engine: AsyncEngine, handler: str) -> None:
+async def _refuse(engine: Engine, handler: str) -> None:
     """Let the schema refuse the tasks of a handler."""
     async with engine.begin() as connection:
         await connection.execute(text(f"ALTER TABLE tasks ADD CONSTRAINT tasks_refused CHECK (handler <> '{handler}')"))
 
 
-async def _set_back(engine: AsyncEngine, schedule_id: UUID) -> None:
+async def _set_back(engine: Engine, schedule_id: UUID) -> None:
     async with engine.begin() as connection:
         await connection.execute(
             text("UPDATE schedules SET next_run_at = :now WHERE id = :id"), {"now": NOW, "id": schedule_id}
         )
 
 
-async def _many_paused(engine: AsyncEngine, schedule_id: UUID, count: int) -> None:
+async def _many_paused(engine: Engine, schedule_id: UUID, count: int) -> None:
     async with engine.begin() as connection:
         await connection.execute(
             text(

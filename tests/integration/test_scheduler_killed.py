@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import Rows
 from tests.integration.test_scheduler_beat import MODULE, beat
 from tests.support import Surroundings, wait_until
+
+from tidewheel_common.store.engine import Engine
 
 FIRES = Surroundings().fires
 SCHEDULES = 40
@@ -23,7 +24,7 @@ EVERY = 0.2  # seconds; 200 fires a second in all
 class Killed:
     """A scheduler that is killed each time after some fires, and started again."""
 
-    def __init__(self, engine: AsyncEngine, directory: Path, urls: tuple[str, str], seed: int) -> None:
+    def __init__(self, engine: Engine, directory: Path, urls: tuple[str, str], seed: int) -> None:
         self._engine = engine
         self._directory = directory
         self._urls = urls
@@ -49,7 +50,7 @@ class Killed:
 
 @pytest.mark.timeout(FIRES * 0.02 + 120)
 async def test_killed_schedulers_write_each_nominal_time_down_exactly_once(
-    engine: AsyncEngine, database_url: str, redis_url: str, tmp_path: Path
+    engine: Engine, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     rows, start = Rows(engine), datetime(2026, 1, 1, tzinfo=UTC)
     async with engine.connect() as connection:

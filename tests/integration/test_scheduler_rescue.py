@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import NOW, TENANT, Rows, Wakes, after, count
 
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.forget import SILENCE, Forget
@@ -25,7 +25,7 @@ JITTER = 0.25
 class Scene:
     """A rescue with everything that it touches."""
 
-    def __init__(self, engine: AsyncEngine, *, size: int = 100) -> None:
+    def __init__(self, engine: Engine, *, size: int = 100) -> None:
         self.rows = Rows(engine)
         self.promote = Wakes()
         self.final = Wakes()
@@ -57,7 +57,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(engine: AsyncEngine) -> Scene:
+async def scene(engine: Engine) -> Scene:
     scene = Scene(engine)
     await scene.rows.watched(since=after(-7200))
     return scene
@@ -158,7 +158,7 @@ async def test_a_queued_task_is_not_the_schedulers(scene: Scene) -> None:
     assert (await scene.rows.task_row(task_id))["state"] == "queued"
 
 
-async def test_an_attempt_that_has_been_logged_stops_nobody(scene: Scene, engine: AsyncEngine) -> None:
+async def test_an_attempt_that_has_been_logged_stops_nobody(scene: Scene, engine: Engine) -> None:
     task_id = await scene.running(heard=None)
     async with engine.begin() as connection:
         await connection.execute(
@@ -173,7 +173,7 @@ async def test_an_attempt_that_has_been_logged_stops_nobody(scene: Scene, engine
     assert [attempt["state"] for attempt in await scene.rows.all_attempts()] == ["failed"]
 
 
-async def test_a_task_that_is_being_finished_is_left_to_its_executor(scene: Scene, engine: AsyncEngine) -> None:
+async def test_a_task_that_is_being_finished_is_left_to_its_executor(scene: Scene, engine: Engine) -> None:
     held = await scene.running(heard=None)
     free = await scene.running(heard=None)
     async with engine.begin() as executor:
@@ -183,7 +183,7 @@ async def test_a_task_that_is_being_finished_is_left_to_its_executor(scene: Scen
     assert (await scene.rows.task_row(free))["state"] == "waiting"
 
 
-async def test_a_verdict_on_an_older_attempt_is_stale(scene: Scene, engine: AsyncEngine) -> None:
+async def test_a_verdict_on_an_older_attempt_is_stale(scene: Scene, engine: Engine) -> None:
     task_id = await scene.running(heard=None, attempt=5)
     lost = LostTask(id=task_id, attempt=4, failures=0, lost=0, delivery="at_least_once", max_attempts=5)
     async with engine.begin() as connection:
@@ -198,7 +198,7 @@ def test_a_row_that_cannot_be_decided_stops_nobody() -> None:
     assert [verdict.id for verdict in judge([odd, sound], lambda: JITTER)] == [sound.id]
 
 
-async def test_a_full_batch_takes_the_oldest_and_comes_again(engine: AsyncEngine) -> None:
+async def test_a_full_batch_takes_the_oldest_and_comes_again(engine: Engine) -> None:
     scene = Scene(engine, size=1)
     await scene.rows.watched(since=after(-7200))
     later = await scene.running(heard=None, claimed=-60)
@@ -210,14 +210,14 @@ async def test_a_full_batch_takes_the_oldest_and_comes_again(engine: AsyncEngine
     assert await scene.rescue.tick(NOW) is None
 
 
-async def test_silence_does_not_count_before_the_database_has_been_watched(engine: AsyncEngine) -> None:
+async def test_silence_does_not_count_before_the_database_has_been_watched(engine: Engine) -> None:
     scene = Scene(engine)
     task_id = await scene.running(heard=None)
     await scene.rescue.tick(NOW)
     assert (await scene.rows.task_row(task_id))["state"] == "running"
 
 
-async def test_executors_gone_for_good_are_forgotten_once_they_hold_nothing(scene: Scene, engine: AsyncEngine) -> None:
+async def test_executors_gone_for_good_are_forgotten_once_they_hold_nothing(scene: Scene, engine: Engine) -> None:
     await scene.rows.executor(after(-SILENCE - 1))
     living = await scene.rows.executor(after(-SILENCE + 1))
     holding = await scene.rows.task_row(await scene.running(heard=-SILENCE - 1))

@@ -7,14 +7,14 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after, count
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.fire import Fire
 
 
-def fire(engine: AsyncEngine, registry: CollectorRegistry | None = None) -> Fire:
+def fire(engine: Engine, registry: CollectorRegistry | None = None) -> Fire:
     return Fire(engine=engine, wake_dispatcher=Wakes(), counts=Counts(registry or CollectorRegistry()), size=100)
 
 
@@ -28,7 +28,7 @@ async def ledger(rows: Rows) -> list[tuple[datetime, str, bool]]:
     return [(row["nominal_at"], row["outcome"], row["task_id"] is not None) for row in fires]
 
 
-async def end_all(engine: AsyncEngine, at: datetime) -> None:
+async def end_all(engine: Engine, at: datetime) -> None:
     async with engine.begin() as connection:
         await connection.execute(
             text(
@@ -53,7 +53,7 @@ async def end_all(engine: AsyncEngine, at: datetime) -> None:
     ids=str,
 )
 async def test_a_stop_of_ten_minutes_leaves_one_row_for_each_nominal_time(
-    engine: AsyncEngine, misfire: dict[str, object], late: list[float]
+    engine: Engine, misfire: dict[str, object], late: list[float]
 ) -> None:
     rows, registry = Rows(engine), CollectorRegistry()
     await rows.schedule(rule=rule(misfire=misfire))
@@ -67,7 +67,7 @@ async def test_a_stop_of_ten_minutes_leaves_one_row_for_each_nominal_time(
     assert count(registry, "tidewheel_scheduler_lag_seconds_count") == len(fired)
 
 
-async def test_an_excluded_day_is_written_down_and_fires_nothing(engine: AsyncEngine) -> None:
+async def test_an_excluded_day_is_written_down_and_fires_nothing(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule(rule=rule(exclusions=[{"name": "holidays", "dates": ["2026-06-01"]}]))
     await fire(engine).tick(NOW)
@@ -75,7 +75,7 @@ async def test_an_excluded_day_is_written_down_and_fires_nothing(engine: AsyncEn
     assert (await rows.schedule_row(schedule_id))["next_run_at"] == after(60)
 
 
-async def test_jitter_makes_the_task_wait_and_leaves_the_ledger_on_its_nominal_time(engine: AsyncEngine) -> None:
+async def test_jitter_makes_the_task_wait_and_leaves_the_ledger_on_its_nominal_time(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.schedule(rule=rule(jitter=50.0))
     await fire(engine).tick(NOW)
@@ -85,7 +85,7 @@ async def test_jitter_makes_the_task_wait_and_leaves_the_ledger_on_its_nominal_t
     assert await ledger(rows) == [(NOW, "fired", True)]
 
 
-async def test_a_task_expires_so_long_after_it_could_start(engine: AsyncEngine) -> None:
+async def test_a_task_expires_so_long_after_it_could_start(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.schedule(rule=rule(expires_after=30.0))
     await fire(engine).tick(after(45))
@@ -93,7 +93,7 @@ async def test_a_task_expires_so_long_after_it_could_start(engine: AsyncEngine) 
     assert (late["run_at"], late["expires_at"]) == (NOW, after(75))
 
 
-async def test_several_specs_fire_from_one_schedule(engine: AsyncEngine) -> None:
+async def test_several_specs_fire_from_one_schedule(engine: Engine) -> None:
     rows = Rows(engine)
     specs = [{"cron": "0 12 * * *"}, {"cron": "5 12 * * *"}]
     schedule_id = await rows.schedule(every=None, rule=rule(specs=specs))
@@ -103,7 +103,7 @@ async def test_several_specs_fire_from_one_schedule(engine: AsyncEngine) -> None
 
 @pytest.mark.parametrize("parts", [{"max_fires": 2}, {"ends_at": after(60).isoformat()}], ids=str)
 async def test_a_schedule_that_has_fired_its_last_time_is_marked_ended(
-    engine: AsyncEngine, parts: dict[str, object]
+    engine: Engine, parts: dict[str, object]
 ) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule(rule=rule(**parts))
@@ -116,7 +116,7 @@ async def test_a_schedule_that_has_fired_its_last_time_is_marked_ended(
     assert len(await rows.all_tasks()) == 2
 
 
-async def test_skip_leaves_out_a_fire_while_a_run_has_not_ended(engine: AsyncEngine) -> None:
+async def test_skip_leaves_out_a_fire_while_a_run_has_not_ended(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.schedule(overlap="skip")
     for minute in range(2):
@@ -126,7 +126,7 @@ async def test_skip_leaves_out_a_fire_while_a_run_has_not_ended(engine: AsyncEng
     assert await ledger(rows) == [(NOW, "fired", True), (after(60), "skipped", False), (after(120), "fired", True)]
 
 
-async def test_queue_one_fires_the_first_one_in_line_when_the_run_has_ended(engine: AsyncEngine) -> None:
+async def test_queue_one_fires_the_first_one_in_line_when_the_run_has_ended(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule(overlap="queue_one")
     for minute in range(3):
@@ -140,7 +140,7 @@ async def test_queue_one_fires_the_first_one_in_line_when_the_run_has_ended(engi
     assert [row["state"] for row in await rows.all_tasks()].count("ready") == 1
 
 
-async def test_cancel_running_ends_what_has_not_started_and_asks_what_runs(engine: AsyncEngine) -> None:
+async def test_cancel_running_ends_what_has_not_started_and_asks_what_runs(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule(overlap="cancel_running")
     running = await rows.task("running", schedule_id=schedule_id)
@@ -155,7 +155,7 @@ async def test_cancel_running_ends_what_has_not_started_and_asks_what_runs(engin
     assert await ledger(rows) == [(NOW, "fired", True)]
 
 
-async def test_a_pause_ends_by_itself_and_what_it_missed_stays_missed(engine: AsyncEngine) -> None:
+async def test_a_pause_ends_by_itself_and_what_it_missed_stays_missed(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule(next_run_at=None, paused_at=after(-600), paused_until=after(30))
     assert await fire(engine).tick(NOW) == 30.0
@@ -165,7 +165,7 @@ async def test_a_pause_ends_by_itself_and_what_it_missed_stays_missed(engine: As
     assert await rows.all_fires() == []
 
 
-async def test_a_rule_that_cannot_be_read_is_paused_also_when_its_pause_ends(engine: AsyncEngine) -> None:
+async def test_a_rule_that_cannot_be_read_is_paused_also_when_its_pause_ends(engine: Engine) -> None:
     rows = Rows(engine)
     broken = [
         await rows.schedule(rule=rule(misfire={"policy": "sometimes"})),
@@ -182,7 +182,7 @@ async def test_a_rule_that_cannot_be_read_is_paused_also_when_its_pause_ends(eng
         assert (row["paused_at"], row["paused_until"], row["next_run_at"]) == (NOW, None, None)
 
 
-async def test_a_time_that_was_skipped_by_hand_does_not_fire(engine: AsyncEngine) -> None:
+async def test_a_time_that_was_skipped_by_hand_does_not_fire(engine: Engine) -> None:
     rows = Rows(engine)
     schedule_id = await rows.schedule()
     async with engine.begin() as connection:
@@ -197,7 +197,7 @@ async def test_a_time_that_was_skipped_by_hand_does_not_fire(engine: AsyncEngine
     assert (await rows.schedule_row(schedule_id))["next_run_at"] == after(60)
 
 
-async def test_open_runs_and_held_fires_are_found_by_their_indexes(engine: AsyncEngine) -> None:
+async def test_open_runs_and_held_fires_are_found_by_their_indexes(engine: Engine) -> None:
     rows = Rows(engine)
     await rows.schedule()
     plan = await rows.plan("schedules_freed", now=NOW, size=200)

@@ -13,7 +13,6 @@ from celery import Celery
 from celery.schedules import crontab, schedule, solar
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.gateway import KEYS
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after
 from tests.integration.test_scheduler_beat import CELERY, MODULE, beat
@@ -21,6 +20,7 @@ from tests.support import wait_until
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler.beat_entries import read_entries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.fire import Fire
@@ -54,12 +54,12 @@ def app_of(entries: Mapping[str, Any], **settings: Any) -> Celery:
     return app
 
 
-def sync(engine: AsyncEngine, app: Celery) -> Sync:
+def sync(engine: Engine, app: Celery) -> Sync:
     counts = Counts(CollectorRegistry())
     return Sync(engine=engine, sealer=SEALER, app=app, wake_fire=Wakes(), refused=counts.beat_refused)
 
 
-async def by_name(engine: AsyncEngine) -> dict[str, Mapping[str, Any]]:
+async def by_name(engine: Engine) -> dict[str, Mapping[str, Any]]:
     return {row["name"]: row for row in await Rows(engine).all_schedules()}
 
 
@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_refused_in_words_and_stops_nobody(entry: dict[str,
     assert says in refused["bad"]
 
 
-async def test_an_entry_becomes_a_schedule_whose_payload_is_sealed(engine: AsyncEngine) -> None:
+async def test_an_entry_becomes_a_schedule_whose_payload_is_sealed(engine: Engine) -> None:
     await sync(engine, app_of({"count": MINUTELY})).tick(NOW)
     row = (await by_name(engine))["count"]
     assert (row["handler"], row["every"], row["source"]) == ("shop.count", 60.0, "celery")
@@ -137,7 +137,7 @@ async def test_an_entry_becomes_a_schedule_whose_payload_is_sealed(engine: Async
     assert json.loads(opened) == {"shop": 1}
 
 
-async def test_an_event_of_the_sun_is_followed_like_any_other_entry(engine: AsyncEngine) -> None:
+async def test_an_event_of_the_sun_is_followed_like_any_other_entry(engine: Engine) -> None:
     entry = {"task": "shop.count", "schedule": solar("sunset", 52.5, 13.4)}
     await sync(engine, app_of({"dusk": entry})).tick(NOW)
     before = (await by_name(engine))["dusk"]
@@ -164,7 +164,7 @@ async def test_an_event_of_the_sun_is_followed_like_any_other_entry(engine: Asyn
     ],
 )
 async def test_options_are_kept_where_they_mean_something_and_named_where_not(
-    engine: AsyncEngine, broker: str, given: int | None, word: int
+    engine: Engine, broker: str, given: int | None, word: int
 ) -> None:
     options = {"priority": given, "time_limit": 90, "countdown": 5, "retry_policy": {"max_retries": 3}, "expires": 45}
     app = app_of({"count": {**MINUTELY, "options": options}}, broker_url=f"{broker}nowhere.invalid")
@@ -175,14 +175,14 @@ async def test_options_are_kept_where_they_mean_something_and_named_where_not(
     assert entry.ignored == ("countdown", "retry_policy")
 
 
-async def test_what_has_not_changed_is_left_alone(engine: AsyncEngine) -> None:
+async def test_what_has_not_changed_is_left_alone(engine: Engine) -> None:
     await sync(engine, app_of({"count": MINUTELY})).tick(NOW)
     before = await by_name(engine)
     await sync(engine, app_of({"count": MINUTELY})).tick(after(90))
     assert await by_name(engine) == before
 
 
-async def test_a_changed_entry_is_followed_and_keeps_its_ledger(engine: AsyncEngine) -> None:
+async def test_a_changed_entry_is_followed_and_keeps_its_ledger(engine: Engine) -> None:
     await sync(engine, app_of({"count": MINUTELY})).tick(NOW)
     before = (await by_name(engine))["count"]
     await sync(engine, app_of({"count": {**MINUTELY, "schedule": crontab(minute=30)}})).tick(after(10))
@@ -190,7 +190,7 @@ async def test_a_changed_entry_is_followed_and_keeps_its_ledger(engine: AsyncEng
     assert (row["id"], row["every"], row["cron"], row["next_run_at"]) == (before["id"], None, "30 * * * *", after(1800))
 
 
-async def test_a_removed_entry_is_paused_and_goes_on_when_it_is_back(engine: AsyncEngine) -> None:
+async def test_a_removed_entry_is_paused_and_goes_on_when_it_is_back(engine: Engine) -> None:
     await sync(engine, app_of({"count": MINUTELY, "other": MINUTELY})).tick(NOW)
     await sync(engine, app_of({"other": MINUTELY})).tick(after(10))
     paused = (await by_name(engine))["count"]
@@ -200,7 +200,7 @@ async def test_a_removed_entry_is_paused_and_goes_on_when_it_is_back(engine: Asy
     assert (back["paused_at"], back["next_run_at"], back["source"]) == (None, after(120), "celery")
 
 
-async def test_a_pause_by_a_person_stays_and_so_does_a_schedule_of_the_same_name(engine: AsyncEngine) -> None:
+async def test_a_pause_by_a_person_stays_and_so_does_a_schedule_of_the_same_name(engine: Engine) -> None:
     await sync(engine, app_of({"count": MINUTELY})).tick(NOW)
     tenant = (await by_name(engine))["count"]["tenant_id"]
     theirs = await Rows(engine).schedule(name="bill", tenant_id=tenant)
@@ -214,7 +214,7 @@ async def test_a_pause_by_a_person_stays_and_so_does_a_schedule_of_the_same_name
     assert (rows["bill"]["id"], rows["bill"]["handler"]) == (theirs, "demo.echo")
 
 
-async def test_schedulers_that_start_at_once_keep_each_entry_once_and_fire_it_once(engine: AsyncEngine) -> None:
+async def test_schedulers_that_start_at_once_keep_each_entry_once_and_fire_it_once(engine: Engine) -> None:
     entries = {f"e{number}": MINUTELY for number in range(20)}
     await asyncio.gather(*(sync(engine, app_of(entries)).tick(NOW) for _ in range(4)))
     assert len(await by_name(engine)) == 20
@@ -225,7 +225,7 @@ async def test_schedulers_that_start_at_once_keep_each_entry_once_and_fire_it_on
 
 
 async def test_two_beats_follow_an_app_from_the_environment_alone(
-    engine: AsyncEngine, database_url: str, redis_url: str, tmp_path: Path
+    engine: Engine, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "shop_app.py").write_text(APP)
     settings = {"PYTHONPATH": str(tmp_path), "TIDEWHEEL_CELERY_APP": "shop_app:app", "TIDEWHEEL_KEYS": KEYS}

@@ -20,13 +20,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.throwaway import LOST, MARK, RAN
 from tests.support import wait_until
 
 from tidewheel_cli.embedded.program import Server, running
 from tidewheel_cli.embedded.valkey import prepare_valkey
 from tidewheel_common.core.task import Priority
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_keys
 from tidewheel_common.streams.stream import Addressed, Line, depths, lines_of, push
@@ -291,9 +291,7 @@ async def test_an_entry_of_an_unknown_handler_is_acknowledged_without_a_word(wor
     assert len(await worker.ran()) == 3
 
 
-async def test_a_stopping_worker_finishes_what_it_holds_and_leaves_the_rest(
-    worker: Worker, engine: AsyncEngine
-) -> None:
+async def test_a_stopping_worker_finishes_what_it_holds_and_leaves_the_rest(worker: Worker, engine: Engine) -> None:
     await wait_until(lambda: executors(engine), timeout=PATIENCE, what="the executor's row")
     held = await worker.submit("t.wait", 2)
     await worker.until_ran(held)
@@ -337,7 +335,7 @@ async def test_what_runs_long_is_not_taken_for_abandoned(tmp_path: Path, databas
         await worker.until_empty()
 
 
-async def test_a_row_says_what_the_executor_serves(worker: Worker, engine: AsyncEngine) -> None:
+async def test_a_row_says_what_the_executor_serves(worker: Worker, engine: Engine) -> None:
     assert worker.process is not None
 
     async def row() -> Any:
@@ -380,6 +378,6 @@ async def test_a_task_sent_with_celerys_own_delay_is_refused_in_words(worker: Wo
     assert await worker.redis.exists("default") == 0
 
 
-async def executors(engine: AsyncEngine) -> int:
+async def executors(engine: Engine) -> int:
     async with engine.connect() as connection:
         return int((await connection.execute(text("SELECT count(*) FROM executors"))).scalar_one())

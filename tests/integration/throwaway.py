@@ -11,9 +11,9 @@ from uuid import UUID
 
 from celery import current_app, shared_task
 from redis import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.settings import load_settings
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.settings import ExecutorSettings
 
@@ -68,7 +68,7 @@ def execute(hints: list[list[Any]]) -> dict[str, Any]:
     return {"handlers": times}
 
 
-async def report_lost(_: AsyncEngine, __: UUID, hints: Sequence[Hint]) -> None:
+async def report_lost(_: Engine, __: UUID, hints: Sequence[Hint]) -> None:
     """Write down what was lost."""
     _redis().rpush(LOST, *(hint.task_id.hex for hint in hints))
 

@@ -14,7 +14,6 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support import wait_until
 
 from tidewheel_common.core.decide import Standing, decide
@@ -22,7 +21,8 @@ from tidewheel_common.core.lifecycle import FINAL, Owner, State, edges_of
 from tidewheel_common.core.outcome import Completed, Failed, Lost, Outcome, Refused
 from tidewheel_common.core.task import Delivery, Priority, Retry
 from tidewheel_common.store import tables
-from tidewheel_common.store.engine import is_transient, open_engine
+from tidewheel_common.store.engine import Connection, Engine, open_engine
+from tidewheel_common.store.errors import is_transient
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries as dispatcher
@@ -39,7 +39,7 @@ STALE = 15.0
 SWEEPS = ("promote", "expire", "rescue", "reap")
 LINE = Line("default", Priority.MEDIUM)
 
-Act = Callable[[AsyncConnection], Coroutine[Any, Any, Any]]
+Act = Callable[[Connection], Coroutine[Any, Any, Any]]
 """Statements, to be run in one transaction."""
 
 OUTCOMES: tuple[Outcome, ...] = (Completed(b"1"), Failed("no", "Error"), Refused("never", "Error"), Lost())
@@ -70,7 +70,7 @@ class Row:
 class World:
     """One database, and everything that has been seen of it."""
 
-    engine: AsyncEngine
+    engine: Engine
     loop: asyncio.AbstractEventLoop
     now: datetime = START
     rows: dict[UUID, Row] = field(default_factory=dict)
@@ -108,9 +108,9 @@ class World:
         """Run statements and lose the connection before the commit: PostgreSQL takes back what they did."""
 
         async def dropped() -> None:
-            async with self.engine.connect() as connection:
+            async with self.engine.connect() as connection, connection.begin() as transaction:
                 await act(connection)
-                await connection.rollback()
+                await transaction.rollback()
 
         self.loop.run_until_complete(dropped())
         assert self.look() == self.rows, "something outlived a transaction that did not"
@@ -130,7 +130,7 @@ class World:
         logged = select(func.count()).select_from(attempts).where(attempts.c.task_id == task.id).scalar_subquery()
         query = select(task.id, task.state, task.attempt, task.lost, task.remove_at, logged.label("logged"))
 
-        async def read(connection: AsyncConnection) -> dict[UUID, Row]:
+        async def read(connection: Connection) -> dict[UUID, Row]:
             found = await connection.execute(query)
             return {row.id: Row(State(row.state), row.attempt, row.lost, row.remove_at, row.logged) for row in found}
 
@@ -231,7 +231,7 @@ class Lifecycle(RuleBasedStateMachine):
         }
         return sweeps[name]
 
-    async def _rescue(self, connection: AsyncConnection) -> None:
+    async def _rescue(self, connection: Connection) -> None:
         lost = await scheduler.tasks_lost(
             connection, now=self.world.now, stale=STALE, jumped_at=START, slack=STALE, size=100
         )
@@ -257,7 +257,7 @@ class Lifecycle(RuleBasedStateMachine):
         self._take_back()
 
     def _take_back(self) -> None:
-        async def take_back(connection: AsyncConnection) -> None:
+        async def take_back(connection: Connection) -> None:
             before = self.world.now + timedelta(seconds=1)
             queued = await dispatcher.tasks_queued(connection, before=before, after=None, most=100)
             await dispatcher.tasks_release(connection, queued, now=self.world.now)
@@ -361,7 +361,7 @@ def believed(rows: Sequence[Any]) -> list[Attempt]:
     return [Attempt(row.id, row.attempt, _standing(row)) for row in sorted(rows, key=lambda row: row.id)]
 
 
-async def _clear(connection: AsyncConnection) -> None:
+async def _clear(connection: Connection) -> None:
     for table in (tables.tasks, tables.attempts, tables.idempotency_keys):
         await connection.execute(table.delete())
 

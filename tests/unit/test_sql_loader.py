@@ -39,8 +39,10 @@ def test_a_statement_has_its_name_kind_edges_sentence_and_text() -> None:
 
 
 def test_parameters_are_found_and_a_time_in_a_literal_is_none() -> None:
-    claim = parse_statements(TEXT, source="x.sql").clause("tasks_claim")
-    assert set(claim.compile().params) == {"ids", "attempt"}
+    claim = parse_statements(TEXT, source="x.sql")["tasks_claim"]
+    assert set(claim.names) == {"ids", "attempt"}
+    assert claim.positional.count("$") == claim.sql.count(":ids") + claim.sql.count(":attempt")
+    assert claim.arguments({"attempt": 1, "ids": []}) == [{"ids": [], "attempt": 1}[name] for name in claim.names]
 
 
 def test_a_statement_without_parameters_or_edges_is_fine() -> None:

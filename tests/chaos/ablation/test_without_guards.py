@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 from tests.architecture.sources import Owned, statements
 from tests.architecture.test_statements import guards, moves, writes
 from tests.chaos.ablation import scenarios
@@ -23,7 +23,7 @@ from tidewheel_executor import queries as executor
 from tidewheel_gateway import queries as gateway
 from tidewheel_scheduler import queries as scheduler
 
-NOTICED = (AssertionError, IntegrityError)
+NOTICED = (AssertionError, IntegrityConstraintViolationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def test_without_the_idempotency_index_a_repeated_submission_is_two_tasks(
     conflict = "\n    ON CONFLICT (tenant_id, key) DO NOTHING"
     without(monkeypatch, gateway, "tasks_accept", conflict)
     # The index alone: PostgreSQL refuses the second, though not with a word that the caller understands.
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityConstraintViolationError):
         play(database_url, scenarios.a_submission_is_repeated)
 
     asyncio.run(_execute(database_url, "ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey"))

@@ -8,8 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.chaos.ablation.without import without
 from tests.execution import SEALER
 from tests.gateway import serving
@@ -17,6 +15,8 @@ from tests.property.lifecycle_model import TENANT, task_row
 
 from tidewheel_common.crypto import sealed as sealing
 from tidewheel_common.crypto.sealed import Subject, Unsealable
+from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.store.errors import StoreError
 from tidewheel_gateway import queries
 from tidewheel_gateway.records import Accepted, KeyBusy, KeyUse, Submission
 
@@ -41,14 +41,14 @@ async def test_an_answer_before_the_commit_is_noticed(
 ) -> None:
     assert await _accepted_then_died(database_url, redis_url) == set()
 
-    async def answer_first(_: AsyncConnection, submissions: Sequence[Submission]) -> list[Accepted]:
+    async def answer_first(_: Connection, submissions: Sequence[Submission]) -> list[Accepted]:
         return [Accepted(INSTANT) for _ in submissions]  # the process dies before it comes to the insert
 
     monkeypatch.setattr(queries, "tasks_accept", answer_first)
     assert len(await _accepted_then_died(database_url, redis_url)) == 3
 
 
-async def _second_of_two(engine: AsyncEngine) -> Any:
+async def _second_of_two(engine: Engine) -> Any:
     """Submit under a key that an open transaction has taken; return the answer to it."""
 
     def submission(number: int) -> Submission:
@@ -56,16 +56,16 @@ async def _second_of_two(engine: AsyncEngine) -> Any:
         use = KeyUse(tenant_id=TENANT, key="same", fingerprint=b"same")
         return Submission(rows=(row,), key=use, places=(row.id,))
 
-    async with engine.connect() as first, engine.begin() as second:
+    async with engine.connect() as first, first.begin() as transaction, engine.begin() as second:
         await queries.tasks_accept(first, [submission(1)])
         await second.execute(text("SET LOCAL lock_timeout = '200ms'"))
         [answer] = await queries.tasks_accept(second, [submission(2)])
-        await first.rollback()
+        await transaction.rollback()
     return answer
 
 
 async def test_without_its_lock_a_key_in_flight_holds_everybody_up(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is redundant for safety: the index lets one of two through, but only after it has waited for the other.
 
@@ -75,7 +75,7 @@ async def test_without_its_lock_a_key_in_flight_holds_everybody_up(
 
     lock = "pg_try_advisory_xact_lock(hashtextextended(CAST(k.tenant_id AS text) || ' ' || k.key, 0))"
     without(monkeypatch, queries, "tasks_accept", lock, instead="true")
-    with pytest.raises(DBAPIError, match="lock timeout"):
+    with pytest.raises(StoreError, match="lock timeout"):
         await _second_of_two(engine)
 
 

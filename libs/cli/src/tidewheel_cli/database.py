@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_cli.failing import Unavailable
 from tidewheel_common.core.errors import Misconfigured
-from tidewheel_common.store.engine import is_transient, open_engine
+from tidewheel_common.store.engine import Connection, open_engine
+from tidewheel_common.store.errors import is_transient
 from tidewheel_common.store.migrate import current_migration, newest_migration
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str) -> AsyncIterator[AsyncConnection]:
+async def opened(url: str) -> AsyncIterator[Connection]:
     """Open a transaction on a database that has the schema of this release.
 
     Raises:

@@ -1,6 +1,6 @@
 """Weather: the errors that pass by themselves, so that a loop waits and tries again instead of ending its process."""
 
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.errors import is_transient
 from tidewheel_common.streams.client import TRANSIENT
 
 

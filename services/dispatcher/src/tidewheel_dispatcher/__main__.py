@@ -37,7 +37,6 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
             application_name=NAME,
             pool_size=8,  # one for each loop
             synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
-            autocommit=True,
         )
         opened.push_async_callback(engine.dispose)
         redis = open_redis(settings.redis_url.get_secret_value(), client_name=NAME, pool_size=8)

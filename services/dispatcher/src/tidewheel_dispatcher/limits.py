@@ -3,17 +3,16 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
+from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Dispatch
 
-Mark = Callable[[AsyncConnection, Mapping[Line, int], bool], Awaitable[Dispatch]]
+Mark = Callable[[Connection, Mapping[Line, int], bool], Awaitable[Dispatch]]
 
 
 async def mark_within_limits(
-    engine: AsyncEngine, rooms: Mapping[Line, int], limited: set[str], mark: Mark, *, keyed: bool
+    engine: Engine, rooms: Mapping[Line, int], limited: set[str], mark: Mark, *, keyed: bool
 ) -> tuple[Dispatch, dict[Line, int]]:
     """Mark tasks as queued, and return what was marked and the rooms that there really were.
 
@@ -21,13 +20,13 @@ async def mark_within_limits(
     marks are missed.
 
     Args:
-        engine: in autocommit mode.
+        engine: the database.
         rooms: what the windows leave for each line, the most urgent line first.
         limited: the queues whose tasks are counted.
         mark: marks within the rooms that it is given; tasks with a concurrency key only when it is told to.
         keyed: whether there are tasks with a concurrency key.
     """
-    async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+    async with engine.begin() as connection:
         turn = keyed and await queries.keys_turn(connection)
         valves, now = await queries.queues_hold(connection, sorted(limited))
         in_flight = await queries.queues_in_flight(connection, sorted(valves))

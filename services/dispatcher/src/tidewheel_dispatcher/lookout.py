@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import BEGINNING, ReadyLine
@@ -42,7 +41,7 @@ class Lookout:
         self._reached: dict[Line, datetime] = {}
         self._dispatched_at: dict[Line, float] = {}
 
-    async def look(self, connection: AsyncConnection) -> list[ReadyLine]:
+    async def look(self, connection: Connection) -> list[ReadyLine]:
         """List the lines that have something due; sometimes also those that have something parked."""
         begun = self._clock()
         self._whole = begun >= self._whole_at

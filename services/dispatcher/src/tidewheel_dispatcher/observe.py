@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.stream import depths, known_queues, lines_of
 from tidewheel_dispatcher import queries
@@ -13,7 +12,7 @@ from tidewheel_dispatcher.metrics import DispatcherMetrics
 class Observe:
     """Looks how much waits where, and for how long."""
 
-    def __init__(self, engine: AsyncEngine, redis: Redis, metrics: DispatcherMetrics) -> None:
+    def __init__(self, engine: Engine, redis: Redis, metrics: DispatcherMetrics) -> None:
         self._engine = engine
         self._redis = redis
         self._metrics = metrics

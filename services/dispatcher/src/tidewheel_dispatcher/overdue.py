@@ -3,9 +3,9 @@
 import asyncio
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.vanished import Search
@@ -25,7 +25,7 @@ class Overdue:
     """
 
     def __init__(
-        self, engine: AsyncEngine, redis: Redis, metrics: DispatcherMetrics, *, age: float, wake: asyncio.Event
+        self, engine: Engine, redis: Redis, metrics: DispatcherMetrics, *, age: float, wake: asyncio.Event
     ) -> None:
         self._engine = engine
         self._redis = redis

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
-
-from sqlalchemy import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.core.valve import Valve
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Rows
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.stream import Line
@@ -87,14 +86,14 @@ class Offer:
     handlers: frozenset[str]
 
 
-async def lines_ready(connection: AsyncConnection, *, now: datetime | None = None) -> list[ReadyLine]:
+async def lines_ready(connection: Connection, *, now: datetime | None = None) -> list[ReadyLine]:
     """List every line that has ready rows."""
-    rows = await connection.execute(_STATEMENTS.clause("lines_ready"), {"now": now})
+    rows = await connection.execute(_STATEMENTS["lines_ready"], {"now": now})
     return [ReadyLine(Line(row.queue, Priority(row.priority)), row.due_for, row.parked) for row in rows]
 
 
 async def lines_due(
-    connection: AsyncConnection, afters: Mapping[Line, datetime], *, now: datetime | None = None
+    connection: Connection, afters: Mapping[Line, datetime], *, now: datetime | None = None
 ) -> list[ReadyLine]:
     """List those of some lines that have due rows, each from an instant on."""
     parameters = {
@@ -103,12 +102,12 @@ async def lines_due(
         "afters": list(afters.values()),
         "now": now,
     }
-    rows = await connection.execute(_STATEMENTS.clause("lines_due"), parameters)
+    rows = await connection.execute(_STATEMENTS["lines_due"], parameters)
     return [ReadyLine(Line(queue, Priority(priority)), due_for, parked=False) for queue, priority, due_for in rows]
 
 
 async def tasks_dispatch(
-    connection: AsyncConnection,
+    connection: Connection,
     grants: Sequence[Grant],
     *,
     served: Sequence[tuple[str, str]],
@@ -129,7 +128,7 @@ async def tasks_dispatch(
         now: the instant that a test sets.
     """
     rows = await connection.execute(
-        _STATEMENTS.clause("tasks_dispatch"),
+        _STATEMENTS["tasks_dispatch"],
         {
             "queues": [grant.line.queue for grant in grants],
             "priorities": [int(grant.line.priority) for grant in grants],
@@ -166,28 +165,28 @@ class Key:
     free: int
 
 
-async def keyed_ready(connection: AsyncConnection) -> bool:
+async def keyed_ready(connection: Connection) -> bool:
     """Tell whether any task with a concurrency key is in a line."""
-    return bool((await connection.execute(_STATEMENTS.clause("keyed_ready"))).scalar_one())
+    return bool((await connection.execute(_STATEMENTS["keyed_ready"])).scalar_one())
 
 
-async def keys_turn(connection: AsyncConnection) -> bool:
+async def keys_turn(connection: Connection) -> bool:
     """Ask for the turn to give out slots until the transaction ends."""
-    return bool((await connection.execute(_STATEMENTS.clause("keys_turn"))).scalar_one())
+    return bool((await connection.execute(_STATEMENTS["keys_turn"])).scalar_one())
 
 
-async def keys_parked(connection: AsyncConnection, *, after: Key | None, most: int) -> list[Key]:
+async def keys_parked(connection: Connection, *, after: Key | None, most: int) -> list[Key]:
     """List the next concurrency keys that have tasks in the lines."""
     parameters = {
         "after_tenant": UUID(int=0) if after is None else after.tenant_id,
         "after_key": "" if after is None else after.concurrency_key,
         "most": most,
     }
-    rows = await connection.execute(_STATEMENTS.clause("keys_parked"), parameters)
+    rows = await connection.execute(_STATEMENTS["keys_parked"], parameters)
     return [Key(row.tenant_id, row.concurrency_key, row.free) for row in rows]
 
 
-async def keys_unpark(connection: AsyncConnection, keys: Sequence[Key], *, now: datetime | None = None) -> int:
+async def keys_unpark(connection: Connection, keys: Sequence[Key], *, now: datetime | None = None) -> int:
     """Let the first parked tasks of some keys come back, and return how many did."""
     parameters = {
         "tenants": [key.tenant_id for key in keys],
@@ -195,56 +194,56 @@ async def keys_unpark(connection: AsyncConnection, keys: Sequence[Key], *, now: 
         "frees": [key.free for key in keys],
         "now": now,
     }
-    result: CursorResult[Any] = await connection.execute(_STATEMENTS.clause("keys_unpark"), parameters)
-    return result.rowcount
+    result: Rows = await connection.execute(_STATEMENTS["keys_unpark"], parameters)
+    return result.touched
 
 
 async def queues_valves(
-    connection: AsyncConnection, *, now: datetime | None = None
+    connection: Connection, *, now: datetime | None = None
 ) -> tuple[dict[str, Valve], datetime | None]:
     """Read what is set for queues, and the clock; None when nothing is set for any."""
-    return _valves(await connection.execute(_STATEMENTS.clause("queues_valves"), {"now": now}))
+    return _valves(await connection.execute(_STATEMENTS["queues_valves"], {"now": now}))
 
 
 async def queues_hold(
-    connection: AsyncConnection, names: Sequence[str], *, now: datetime | None = None
+    connection: Connection, names: Sequence[str], *, now: datetime | None = None
 ) -> tuple[dict[str, Valve], datetime | None]:
     """Hold what is set for some queues until the transaction ends; what somebody else holds is left out."""
-    return _valves(await connection.execute(_STATEMENTS.clause("queues_hold"), {"names": list(names), "now": now}))
+    return _valves(await connection.execute(_STATEMENTS["queues_hold"], {"names": list(names), "now": now}))
 
 
-def _valves(rows: CursorResult[Any]) -> tuple[dict[str, Valve], datetime | None]:
-    found = rows.mappings().all()
+def _valves(rows: Rows) -> tuple[dict[str, Valve], datetime | None]:
+    found = rows
     valves = {row["name"]: Valve(**{name: row[name] for name in row if name != "now"}) for row in found}
     return valves, found[0]["now"] if found else None
 
 
-async def queues_in_flight(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+async def queues_in_flight(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     """Count the tasks of some queues that are queued or running."""
-    rows = await connection.execute(_STATEMENTS.clause("queues_in_flight"), {"names": list(names)})
+    rows = await connection.execute(_STATEMENTS["queues_in_flight"], {"names": list(names)})
     return {row.queue: row.tasks for row in rows}
 
 
-async def queues_spend(connection: AsyncConnection, left: Mapping[str, float], at: datetime) -> None:
+async def queues_spend(connection: Connection, left: Mapping[str, float], at: datetime) -> None:
     """Write down how much of their rates queues have left at an instant."""
     values = {"names": list(left), "tokens": list(left.values()), "instants": [at] * len(left)}
-    await connection.execute(_STATEMENTS.clause("queues_spend"), values)
+    await connection.execute(_STATEMENTS["queues_spend"], values)
 
 
 async def tasks_withdraw(
-    connection: AsyncConnection, names: Sequence[str], *, most: int, now: datetime | None = None
+    connection: Connection, names: Sequence[str], *, most: int, now: datetime | None = None
 ) -> int:
     """Take back what is queued in some queues, and return how many tasks that were."""
-    result: CursorResult[Any] = await connection.execute(
-        _STATEMENTS.clause("tasks_withdraw"), {"names": list(names), "most": most, "now": now}
+    result: Rows = await connection.execute(
+        _STATEMENTS["tasks_withdraw"], {"names": list(names), "most": most, "now": now}
     )
-    return result.rowcount
+    return result.touched
 
 
-async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued], *, now: datetime | None = None) -> int:
+async def tasks_release(connection: Connection, tasks: Sequence[Queued], *, now: datetime | None = None) -> int:
     """Take queued tasks back to `ready`, and return how many were still queued by the same marking."""
-    result: CursorResult[Any] = await connection.execute(
-        _STATEMENTS.clause("tasks_release"),
+    result: Rows = await connection.execute(
+        _STATEMENTS["tasks_release"],
         {
             "ids": [task.task_id for task in tasks],
             "attempts": [task.attempt for task in tasks],
@@ -252,32 +251,30 @@ async def tasks_release(connection: AsyncConnection, tasks: Sequence[Queued], *,
             "now": now,
         },
     )
-    return result.rowcount
+    return result.touched
 
 
-async def tasks_queued(
-    connection: AsyncConnection, *, before: datetime, after: Place | None, most: int
-) -> list[Queued]:
+async def tasks_queued(connection: Connection, *, before: datetime, after: Place | None, most: int) -> list[Queued]:
     """Read the next tasks that were queued before an instant, oldest first, from behind `after` on."""
     queued_at, task_id = after or (BEGINNING, UUID(int=0))
     rows = await connection.execute(
-        _STATEMENTS.clause("tasks_queued"), {"before": before, "after": queued_at, "after_id": task_id, "most": most}
+        _STATEMENTS["tasks_queued"], {"before": before, "after": queued_at, "after_id": task_id, "most": most}
     )
     return [Queued(Line(row.queue, Priority(row.priority)), row.queued_at, row.id, row.attempt) for row in rows]
 
 
-async def queued_count(connection: AsyncConnection, *, age: float, now: datetime | None = None) -> dict[Line, int]:
+async def queued_count(connection: Connection, *, age: float, now: datetime | None = None) -> dict[Line, int]:
     """Count the queued tasks of each line that were queued more than `age` seconds ago."""
-    rows = await connection.execute(_STATEMENTS.clause("queued_count"), {"age": age, "now": now})
+    rows = await connection.execute(_STATEMENTS["queued_count"], {"age": age, "now": now})
     return {Line(row.queue, Priority(row.priority)): row.tasks for row in rows}
 
 
 async def tasks_unpark(
-    connection: AsyncConnection, line: Line, handlers: Sequence[str], *, most: int, now: datetime | None = None
+    connection: Connection, line: Line, handlers: Sequence[str], *, most: int, now: datetime | None = None
 ) -> int:
     """Let parked tasks of some handlers come back, and return how many did."""
-    result: CursorResult[Any] = await connection.execute(
-        _STATEMENTS.clause("tasks_unpark"),
+    result: Rows = await connection.execute(
+        _STATEMENTS["tasks_unpark"],
         {
             "queue": line.queue,
             "priority": int(line.priority),
@@ -286,24 +283,24 @@ async def tasks_unpark(
             "now": now,
         },
     )
-    return result.rowcount
+    return result.touched
 
 
-async def executors_live(connection: AsyncConnection, *, stale: float, now: datetime | None = None) -> list[Offer]:
+async def executors_live(connection: Connection, *, stale: float, now: datetime | None = None) -> list[Offer]:
     """List what the executors serve whose heartbeat is younger than `stale` seconds."""
-    rows = await connection.execute(_STATEMENTS.clause("executors_live"), {"stale": stale, "now": now})
+    rows = await connection.execute(_STATEMENTS["executors_live"], {"stale": stale, "now": now})
     return [Offer(frozenset(row.queues), frozenset(row.handlers)) for row in rows]
 
 
-async def watch_witness(connection: AsyncConnection, *, now: datetime | None = None) -> datetime | None:
+async def watch_witness(connection: Connection, *, now: datetime | None = None) -> datetime | None:
     """Bear witness for the schedulers' watch; return when the clock jumped last, None while none has ever looked."""
-    row = await connection.execute(_STATEMENTS.clause("watch_witness"), {"gap": WATCH_GAP, "now": now})
+    row = await connection.execute(_STATEMENTS["watch_witness"], {"gap": WATCH_GAP, "now": now})
     jumped_at: datetime | None = row.scalar_one_or_none()
     return jumped_at
 
 
-async def clock_ago(connection: AsyncConnection, seconds: float, *, now: datetime | None = None) -> datetime:
+async def clock_ago(connection: Connection, seconds: float, *, now: datetime | None = None) -> datetime:
     """Tell the instant that was some seconds ago."""
-    row = (await connection.execute(_STATEMENTS.clause("clock_ago"), {"seconds": seconds, "now": now})).one()
+    row = (await connection.execute(_STATEMENTS["clock_ago"], {"seconds": seconds, "now": now})).one()
     instant: datetime = row.instant
     return instant

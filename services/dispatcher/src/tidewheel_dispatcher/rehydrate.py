@@ -8,10 +8,10 @@ goes back to `ready`; the epoch is written last. Running tasks are not touched: 
 import asyncio
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.epoch import Signature, begin_epoch, finish_epoch, read_signature
 from tidewheel_common.streams.stream import EMPTY, depths, ensure_groups, known_queues, lines_of
@@ -35,7 +35,7 @@ class Rehydrate:
         wake: set when the relay has something to do.
     """
 
-    def __init__(self, engine: AsyncEngine, redis: Redis, metrics: DispatcherMetrics, *, wake: asyncio.Event) -> None:
+    def __init__(self, engine: Engine, redis: Redis, metrics: DispatcherMetrics, *, wake: asyncio.Event) -> None:
         self._engine = engine
         self._redis = redis
         self._metrics = metrics

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewheel_common.process.failpoints import fp
+from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.streams.client import TRANSIENT, Redis
 from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, lines_of, push
 from tidewheel_dispatcher import queries
@@ -52,7 +52,7 @@ class Relay:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         redis: Redis,
         roster: Roster,
         metrics: DispatcherMetrics,
@@ -135,7 +135,7 @@ class Relay:
             self._windows[queue] = window
             self._metrics.window.labels(queue=queue).set(window.size)
 
-    async def _mark(self, connection: AsyncConnection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
+    async def _mark(self, connection: Connection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
         grants = [each._replace(after=self._lookout.after(each.line)) for each in share(rooms, self._budget)]
         if not grants:
             return Dispatch(queued=[], parked=0, moved={}, reached={})

@@ -8,8 +8,7 @@ for a while, so that a deploy parks nothing.
 import time
 from collections.abc import Callable, Iterable
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Offer
 
@@ -75,7 +74,7 @@ class Roster:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         *,
         stale: float,
         clock: Callable[[], float] = time.monotonic,

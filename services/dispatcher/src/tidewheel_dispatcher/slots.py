@@ -6,9 +6,8 @@ the others in its line; here the first of each key are put in again, as many as 
 
 import asyncio
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Key
 
@@ -27,7 +26,7 @@ class Slots:
         wake: set when the relay has something to do.
     """
 
-    def __init__(self, engine: AsyncEngine, *, wake: asyncio.Event, batch: int = BATCH) -> None:
+    def __init__(self, engine: Engine, *, wake: asyncio.Event, batch: int = BATCH) -> None:
         self._engine = engine
         self._wake = wake
         self._batch = batch

@@ -6,9 +6,8 @@ before: then all that is served comes back, as if it had just appeared. Asking f
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.served import Roster, handlers_of
@@ -19,7 +18,7 @@ BATCH = 1000
 class Unpark:
     """Acts on what has newly appeared in the roster."""
 
-    def __init__(self, engine: AsyncEngine, roster: Roster, metrics: DispatcherMetrics) -> None:
+    def __init__(self, engine: Engine, roster: Roster, metrics: DispatcherMetrics) -> None:
         self._engine = engine
         self._roster = roster
         self._metrics = metrics

@@ -10,8 +10,7 @@ list of pending entries is not relied upon. Then the hint is doubled, and the cl
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.stream import Line, depths, remember_queues, unread_hints
 from tidewheel_dispatcher import queries
@@ -31,9 +30,7 @@ class Search:
     Each stream is read once, when the first of its tasks comes up: all of these were pushed before the walk began.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, redis: Redis, *, before: datetime, future: datetime, batch: int = BATCH
-    ) -> None:
+    def __init__(self, engine: Engine, redis: Redis, *, before: datetime, future: datetime, batch: int = BATCH) -> None:
         self._engine = engine
         self._redis = redis
         self._before = before
@@ -45,7 +42,7 @@ class Search:
         """Tasks that the walk has taken back so far."""
 
     @classmethod
-    async def begin(cls, engine: AsyncEngine, redis: Redis, *, age: float) -> "Search":
+    async def begin(cls, engine: Engine, redis: Redis, *, age: float) -> "Search":
         """Begin a walk over the tasks that were queued more than `age` seconds ago."""
         async with engine.connect() as connection:
             before = await queries.clock_ago(connection, age)

@@ -1,9 +1,9 @@
 """Takes back what is queued in paused queues, so that Redis holds nothing that may run."""
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 
@@ -15,7 +15,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class Withdraw:
     """Looks at paused queues for as long as they are: a dispatch may have been under way when the pause came."""
 
-    def __init__(self, engine: AsyncEngine, metrics: DispatcherMetrics) -> None:
+    def __init__(self, engine: Engine, metrics: DispatcherMetrics) -> None:
         self._engine = engine
         self._metrics = metrics
 

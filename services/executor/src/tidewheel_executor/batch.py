@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import structlog
 from celery._state import _task_stack  # type: ignore[attr-defined]  # where `celery.current_task` looks
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.outcome import Cancelled, Interrupted, Refused
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.tracing import span_from
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.aborts import Aborts
 from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
@@ -46,7 +46,7 @@ class Kit:
 
     enter: Callable[[Awaitable[Any]], Any]
     """Runs a coroutine on the child's event loop, and returns what it returns."""
-    engine: AsyncEngine
+    engine: Engine
     sealer: Sealer
     handlers: Handlers
     terms: Terms

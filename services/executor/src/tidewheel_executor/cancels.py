@@ -8,8 +8,8 @@ from uuid import UUID
 
 import structlog
 from celery.worker import state
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_executor.aborts import give_order
 from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import tasks_cancelling
@@ -28,7 +28,7 @@ class Cancels:
         engine: in autocommit mode.
     """
 
-    def __init__(self, executor: Executor, engine: AsyncEngine) -> None:
+    def __init__(self, executor: Executor, engine: Engine) -> None:
         self._executor = executor
         self._engine = engine
         self._asked: set[tuple[UUID, int]] = set()

@@ -65,13 +65,11 @@ class Child:
     def __init__(self, app: Celery, birth: Birth) -> None:
         self._loop = new_event_loop()
         self._tracing = start_tracing("tidewheel-executor", endpoint=birth.otlp_endpoint)
-        self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE, autocommit=True)
+        self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE)
         self._redis = open_redis(birth.redis_url, client_name=NAME, pool_size=POOL_SIZE)
         self.registry = CollectorRegistry()
         sealer = Sealer(birth.keyring)
-        self._scribe = Scribe(
-            lambda: open_engine(birth.database_url, application_name=NAME, pool_size=1, autocommit=True), sealer
-        )
+        self._scribe = Scribe(lambda: open_engine(birth.database_url, application_name=NAME, pool_size=1), sealer)
         self._capture = Capture(self._scribe.note, said_by)
         logging.getLogger().addHandler(self._capture)
         limit = SoftLimit()

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.rows import Row
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
 from tidewheel_executor.lost import give_back
@@ -82,7 +81,7 @@ def read_hints(raw: Sequence[Sequence[Any]]) -> list[Hint]:
 
 
 async def claim(
-    engine: AsyncEngine, hints: Sequence[Hint], terms: Terms, *, hard_limit: float | None = None
+    engine: Engine, hints: Sequence[Hint], terms: Terms, *, hard_limit: float | None = None
 ) -> list[Claimed]:
     """Claim what the hints speak of, in one statement, and return it in their order.
 
@@ -123,8 +122,8 @@ def left_over(hints: Sequence[Hint], claimed: Sequence[Claimed]) -> Sequence[Hin
 
 
 async def _claim(
-    engine: AsyncEngine, hints: Sequence[Hint], terms: Terms, hard_limit: float | None, patience: Patience
-) -> tuple[Sequence[Row[Any]], float]:
+    engine: Engine, hints: Sequence[Hint], terms: Terms, hard_limit: float | None, patience: Patience
+) -> tuple[Sequence[Row], float]:
     """Return the rows, in the order of the hints, and a moment before they were claimed."""
     while True:
         started = time.monotonic()
@@ -145,7 +144,7 @@ async def _claim(
             return sorted(rows, key=_place), started
 
 
-async def _parents(engine: AsyncEngine, linked: Sequence[UUID], patience: Patience) -> Parents:
+async def _parents(engine: Engine, linked: Sequence[UUID], patience: Patience) -> Parents:
     while linked:
         try:
             async with engine.connect() as connection:
@@ -155,12 +154,12 @@ async def _parents(engine: AsyncEngine, linked: Sequence[UUID], patience: Patien
     return {}
 
 
-def _place(row: Row[Any]) -> int:
+def _place(row: Row) -> int:
     place: int = row.place
     return place
 
 
-def _claimed(row: Row[Any], hints: Sequence[Hint], started: float, parents: Parents) -> Claimed:
+def _claimed(row: Row, hints: Sequence[Hint], started: float, parents: Parents) -> Claimed:
     # The statement returns its columns in the order of this tuple: to look each up by name takes four times as long.
     columns: tuple[Any, ...] = tuple(row)
     *facts, traceparent, started_at, lease, place, linked = columns

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.rows import Row
 from tidewheel_executor import queries
 from tidewheel_executor.queries import Endings, Settled
 
@@ -17,24 +15,23 @@ NOBODY = Settled(ready=0, cancelled=())
 class Written:
     """What one try to record endings came to: the rows that were held, and what became of their dependants."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[Row]
     settled: Settled = NOBODY
 
 
-async def finish_plainly(engine: AsyncEngine, endings: Endings) -> Written:
+async def finish_plainly(engine: Engine, endings: Endings) -> Written:
     """Record endings in one statement; what others depend on comes back untouched, marked `awaited`."""
     async with engine.connect() as connection:
         return Written(await queries.tasks_finish(connection, endings, hold_awaited=True))
 
 
-async def finish_with_dependants(engine: AsyncEngine, endings: Endings) -> Written:
+async def finish_with_dependants(engine: Engine, endings: Endings) -> Written:
     """Record endings and tell the dependants, in one transaction.
 
     The second statement sees every dependant: whoever submits one locks its parents first, so it has either committed
     before this transaction held them, or finds them ended.
     """
-    transactions = engine.execution_options(isolation_level="READ COMMITTED")
-    async with transactions.begin() as connection:
+    async with engine.begin() as connection:
         rows = await queries.tasks_finish(connection, endings)
         ids = sorted(row.id for row in rows if not row.cancelled)
         return Written(rows, await queries.dependants_settle(connection, ids))

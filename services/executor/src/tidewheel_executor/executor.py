@@ -7,8 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from celery import Celery
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.settings import ExecutorSettings
 from tidewheel_executor.transport.envelope import TASK
@@ -16,7 +16,7 @@ from tidewheel_executor.transport.intake import Intake
 
 _PLACE = "tidewheel_executor"
 
-ReportLost = Callable[[AsyncEngine, UUID, Sequence[Hint]], Awaitable[object]]
+ReportLost = Callable[[Engine, UUID, Sequence[Hint]], Awaitable[object]]
 """Writes down that an executor has lost tasks: only those that still run under it, at the hinted attempt + 1. The
 engine is in autocommit mode. A lost connection is raised, and the report is made again."""
 

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.outcome import Completed, Failed, Refused
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.errors import StoreError, is_transient, sqlstate
 from tidewheel_executor import queries
 from tidewheel_executor.dependants import NOBODY, Written, finish_plainly, finish_with_dependants
 from tidewheel_executor.figures import Figures
@@ -36,7 +35,7 @@ _level = logging.getLogger(__name__)
 
 Tell = Callable[[Sequence[Ended], queries.Settled], Awaitable[None]]
 
-Write = Callable[[AsyncEngine, queries.Endings], Awaitable[Written]]
+Write = Callable[[Engine, queries.Endings], Awaitable[Written]]
 
 
 class Recorder:
@@ -55,7 +54,7 @@ class Recorder:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         sealer: Sealer,
         *,
         figures: Figures,
@@ -85,7 +84,7 @@ class Recorder:
         """Record everything.
 
         Raises:
-            SQLAlchemyError, OSError: PostgreSQL stayed away until the leases were over; the tasks will run again.
+            asyncpg.PostgresError, OSError: PostgreSQL stayed away until the leases were over; the tasks will run again.
         """
         endings = list(drain(self.unrecorded))
         await self._settle()
@@ -96,11 +95,11 @@ class Recorder:
         fp("executor.ran")
         try:
             recorded = await self._finish(endings)
-        except DBAPIError as error:
+        except StoreError as error:
             if len(endings) == 1 or is_transient(error):
                 raise
             # One bad row must not take its neighbours along.
-            log.warning("finish refused, going one by one", tasks=len(endings), error_type=type(error.orig).__name__)
+            log.warning("finish refused, going one by one", tasks=len(endings), error_type=type(error).__name__)
             for ended in endings:
                 await self._record_alone(ended)
             return
@@ -113,12 +112,11 @@ class Recorder:
     async def _record_alone(self, ended: Ended) -> None:
         try:
             await self._record([ended])
-        except DBAPIError as error:
+        except StoreError as error:
             if is_transient(error):
                 raise
             task_id = str(ended.claimed.task_id)
-            sqlstate = getattr(error.orig, "sqlstate", None)
-            log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate)  # noqa: TRY400 -- the traceback is ours
+            log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
 
     async def _finish(self, endings: Sequence[Ended]) -> list[Ended]:
         """Record endings and return those that were still this executor's to record."""

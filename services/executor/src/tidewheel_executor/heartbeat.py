@@ -16,7 +16,6 @@ from functools import partial
 import structlog
 from celery.worker import state
 from prometheus_client import Counter, Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
@@ -26,7 +25,8 @@ from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
-from tidewheel_common.store.engine import is_transient, open_engine
+from tidewheel_common.store.engine import Engine, open_engine
+from tidewheel_common.store.errors import is_transient
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
 from tidewheel_executor.cancels import Cancels
@@ -143,7 +143,6 @@ class Companion:
             process.settings.database_url.get_secret_value(),
             application_name="tidewheel-executor",
             pool_size=2,
-            autocommit=True,
         )
         lost = self._lost = LostReports(
             lost=partial(self._executor.report_lost, engine, self._executor.id),
@@ -151,7 +150,7 @@ class Companion:
         )
 
         notices = Notices(
-            engine=engine.execution_options(isolation_level="READ COMMITTED"),
+            engine=engine,
             sealer=Sealer(Keyring.parse(process.settings.keys.get_secret_value())),
             new_id=uuid7,
         )
@@ -178,7 +177,7 @@ class Companion:
         finally:
             await engine.dispose()
 
-    async def _sign_off(self, engine: AsyncEngine, lost: LostReports) -> None:
+    async def _sign_off(self, engine: Engine, lost: LostReports) -> None:
         try:
             await lost.finish()
             async with engine.connect() as connection:

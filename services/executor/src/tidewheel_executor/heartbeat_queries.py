@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 from tidewheel_executor.signature import Signature
 
@@ -29,10 +27,10 @@ class Presence:
     handlers: Sequence[str]
 
 
-async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime | None = None) -> None:
+async def beat(connection: Connection, presence: Presence, *, now: datetime | None = None) -> None:
     """Say that the executor is alive."""
     await connection.execute(
-        STATEMENTS.clause("executors_beat"),
+        STATEMENTS["executors_beat"],
         {
             "id": presence.id,
             "hostname": presence.hostname,
@@ -44,20 +42,18 @@ async def beat(connection: AsyncConnection, presence: Presence, *, now: datetime
     )
 
 
-async def tasks_cancelling(
-    connection: AsyncConnection, executor_id: UUID, *, now: datetime | None = None
-) -> Sequence[Row[Any]]:
+async def tasks_cancelling(connection: Connection, executor_id: UUID, *, now: datetime | None = None) -> Sequence[Row]:
     """Return `(id, attempt, seconds)` of what an executor runs although it is to be cancelled, and since when."""
     parameters = {"executor_id": executor_id, "now": now}
-    return (await connection.execute(STATEMENTS.clause("tasks_cancelling"), parameters)).all()
+    return await connection.execute(STATEMENTS["tasks_cancelling"], parameters)
 
 
-async def leave(connection: AsyncConnection, executor_id: UUID) -> None:
+async def leave(connection: Connection, executor_id: UUID) -> None:
     """Take the executor's row away."""
-    await connection.execute(STATEMENTS.clause("executors_leave"), {"id": executor_id})
+    await connection.execute(STATEMENTS["executors_leave"], {"id": executor_id})
 
 
-async def publish(connection: AsyncConnection, signatures: Sequence[Signature], *, now: datetime | None = None) -> None:
+async def publish(connection: Connection, signatures: Sequence[Signature], *, now: datetime | None = None) -> None:
     """Say what the executor's handlers are."""
     parameters = {
         "names": [each.name for each in signatures],
@@ -68,4 +64,4 @@ async def publish(connection: AsyncConnection, signatures: Sequence[Signature], 
         "enough": ENOUGH,
         "now": now,
     }
-    await connection.execute(STATEMENTS.clause("handlers_publish"), parameters)
+    await connection.execute(STATEMENTS["handlers_publish"], parameters)

@@ -2,15 +2,13 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.decide import decide
 from tidewheel_common.core.outcome import Cancelled, Interrupted, Lost
 from tidewheel_common.core.task import Delivery
+from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.rows import Row
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
 from tidewheel_executor.standing import pause_of, standing_of
@@ -19,7 +17,7 @@ Jitter = Callable[[], float]
 
 
 async def report_lost(
-    engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint], *, jitter: Jitter = random.random
+    engine: Engine, executor_id: UUID, hints: Sequence[Hint], *, jitter: Jitter = random.random
 ) -> int:
     """Give up the attempts of a message whose child died, and return how many tasks that were.
 
@@ -38,7 +36,7 @@ async def report_lost(
     return await _give_up(engine, executor_id, hints, lambda _: Lost(), jitter)
 
 
-async def report_interrupted(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> int:
+async def report_interrupted(engine: Engine, executor_id: UUID, hints: Sequence[Hint]) -> int:
     """Give back the attempts that this executor has cut off itself, and return how many tasks that were.
 
     They may run again at once; what must not run twice is `dead`.
@@ -49,13 +47,13 @@ async def report_interrupted(engine: AsyncEngine, executor_id: UUID, hints: Sequ
     return await _give_up(engine, executor_id, hints, _interrupted, random.random)
 
 
-def _interrupted(row: Row[Any]) -> Lost | Interrupted | Cancelled:
+def _interrupted(row: Row) -> Lost | Interrupted | Cancelled:
     if row.cancel_requested:
         return Cancelled()
     return Lost() if row.delivery == Delivery.AT_MOST_ONCE else Interrupted(pause_of(row))
 
 
-async def give_back(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint]) -> int:
+async def give_back(engine: Engine, executor_id: UUID, hints: Sequence[Hint]) -> int:
     """Give back what was claimed and never begun; it may run again at once, whatever its delivery.
 
     Raises:
@@ -65,10 +63,10 @@ async def give_back(engine: AsyncEngine, executor_id: UUID, hints: Sequence[Hint
 
 
 async def _give_up(
-    engine: AsyncEngine,
+    engine: Engine,
     executor_id: UUID,
     hints: Sequence[Hint],
-    judge: Callable[[Row[Any]], Lost | Interrupted | Cancelled],
+    judge: Callable[[Row], Lost | Interrupted | Cancelled],
     jitter: Jitter,
 ) -> int:
     if not hints:

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.notice import Coverage
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Rows
 from tidewheel_common.store.sql import load_statements
 
 STATEMENTS = load_statements("tidewheel_executor", "notices.sql")
@@ -83,17 +82,17 @@ class Notice:
     owes: bool
 
 
-async def tasks_owing(connection: AsyncConnection, *, size: int) -> list[OwingTask]:
+async def tasks_owing(connection: Connection, *, size: int) -> list[OwingTask]:
     """Hold up to `size` tasks that have ended and of which nobody has been told, until the transaction ends."""
-    return [OwingTask(**row) for row in (await _run(connection, "tasks_owing", {"size": size})).mappings()]
+    return [OwingTask(**row) for row in (await _run(connection, "tasks_owing", {"size": size}))]
 
 
-async def fires_owing(connection: AsyncConnection, *, size: int) -> list[OwingFire]:
+async def fires_owing(connection: Connection, *, size: int) -> list[OwingFire]:
     """Hold up to `size` fires of which nobody has been told, until the transaction ends."""
-    return [OwingFire(**row) for row in (await _run(connection, "fires_owing", {"size": size})).mappings()]
+    return [OwingFire(**row) for row in (await _run(connection, "fires_owing", {"size": size}))]
 
 
-async def rules_of(connection: AsyncConnection, tenants: Collection[UUID]) -> list[Rule]:
+async def rules_of(connection: Connection, tenants: Collection[UUID]) -> list[Rule]:
     """Read the rules of some tenants that are not disabled."""
     rows = await _run(connection, "rules_of", {"tenants": list(tenants)})
     return [
@@ -107,9 +106,7 @@ async def rules_of(connection: AsyncConnection, tenants: Collection[UUID]) -> li
     ]
 
 
-async def notices_insert(
-    connection: AsyncConnection, notices: Sequence[Notice], *, now: datetime | None = None
-) -> None:
+async def notices_insert(connection: Connection, notices: Sequence[Notice], *, now: datetime | None = None) -> None:
     """Insert notifications."""
     parameters = {
         "ids": [each.id for each in notices],
@@ -129,23 +126,23 @@ async def notices_insert(
     await _run(connection, "notices_insert", parameters)
 
 
-async def tasks_settle(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+async def tasks_settle(connection: Connection, ids: Sequence[UUID]) -> None:
     """Note that everybody has been told of the ends of tasks."""
     await _run(connection, "tasks_settle", {"ids": ids})
 
 
-async def fires_settle(connection: AsyncConnection, fires: Sequence[OwingFire]) -> None:
+async def fires_settle(connection: Connection, fires: Sequence[OwingFire]) -> None:
     """Note that everybody has been told of fires."""
     parameters = {"schedules": [fire.schedule_id for fire in fires], "nominals": [fire.nominal_at for fire in fires]}
     await _run(connection, "fires_settle", parameters)
 
 
 async def rules_disable(
-    connection: AsyncConnection, ids: Sequence[UUID], *, reason: str, now: datetime | None = None
+    connection: Connection, ids: Sequence[UUID], *, reason: str, now: datetime | None = None
 ) -> None:
     """Disable rules, and say why."""
     await _run(connection, "rules_disable", {"ids": ids, "reason": reason, "now": now})
 
 
-async def _run(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-    return await connection.execute(STATEMENTS.clause(name), parameters)
+async def _run(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Rows:
+    return await connection.execute(STATEMENTS[name], parameters)

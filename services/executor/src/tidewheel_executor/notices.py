@@ -14,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.notice import Event
 from tidewheel_common.crypto.sealed import Sealer, Subject, Unsealable
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_executor import notice_queries as queries
 from tidewheel_executor.notice_queries import Notice, OwingFire, OwingTask, Rule
 
@@ -46,7 +46,7 @@ class Notices:
         size: the most tasks, and the most fires, of one tick.
     """
 
-    engine: AsyncEngine
+    engine: Engine
     sealer: Sealer
     new_id: Callable[[], UUID]
     size: int = BATCH

@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.errors import is_transient
 
 SHORTEST = 0.1
 LONGEST = 1.0

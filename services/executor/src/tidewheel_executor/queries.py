@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.decide import Transition
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 
 STATEMENTS = load_statements("tidewheel_executor")
@@ -63,7 +62,7 @@ class Endings:
 
 
 async def tasks_claim(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     ids: Sequence[UUID],
     attempts: Sequence[int],
@@ -72,7 +71,7 @@ async def tasks_claim(
     grace: float,
     hard_limit: float | None = None,
     now: datetime | None = None,
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Claim the tasks of a batch of hints; what is not returned was stale, or had no room for its payload.
 
     Args:
@@ -95,7 +94,7 @@ async def tasks_claim(
         "payload_bytes": PAYLOAD_BYTES,
         "now": now,
     }
-    return (await connection.execute(STATEMENTS.clause("tasks_claim"), parameters)).all()
+    return await connection.execute(STATEMENTS["tasks_claim"], parameters)
 
 
 class Parents(NamedTuple):
@@ -105,10 +104,10 @@ class Parents(NamedTuple):
     results: Mapping[UUID, bytes | None]
 
 
-async def parents_results(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Parents]:
+async def parents_results(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Parents]:
     """Read the parents of some tasks, with the results of those that are complete."""
     parameters = {"ids": ids, "most_bytes": PARENT_BYTES}
-    rows = (await connection.execute(STATEMENTS.clause("parents_results"), parameters)).all()
+    rows = await connection.execute(STATEMENTS["parents_results"], parameters)
     orders: dict[UUID, list[UUID]] = {task_id: [] for task_id, *_ in rows}
     results: dict[UUID, dict[UUID, bytes | None]] = {task_id: {} for task_id in orders}
     for task_id, parent_id, known, result in rows:
@@ -130,17 +129,15 @@ class Settled:
         return Settled(ready=self.ready + other.ready, cancelled=[*self.cancelled, *other.cancelled])
 
 
-async def dependants_settle(
-    connection: AsyncConnection, ids: Sequence[UUID], *, now: datetime | None = None
-) -> Settled:
+async def dependants_settle(connection: Connection, ids: Sequence[UUID], *, now: datetime | None = None) -> Settled:
     """Tell the dependants of tasks that have just ended; in the transaction that ended them."""
-    row = (await connection.execute(STATEMENTS.clause("dependants_settle"), {"ids": ids, "now": now})).one()
+    row = (await connection.execute(STATEMENTS["dependants_settle"], {"ids": ids, "now": now})).one()
     return Settled(ready=row.ready, cancelled=row.cancelled)
 
 
 async def tasks_finish(
-    connection: AsyncConnection, endings: Endings, *, hold_awaited: bool = False, now: datetime | None = None
-) -> Sequence[Row[Any]]:
+    connection: Connection, endings: Endings, *, hold_awaited: bool = False, now: datetime | None = None
+) -> Sequence[Row]:
     """Record endings; return `(id, cancelled, awaited)` of each task that its attempt still held.
 
     Args:
@@ -165,12 +162,12 @@ async def tasks_finish(
         "hold_awaited": hold_awaited,
         "now": now,
     }
-    return (await connection.execute(STATEMENTS.clause("tasks_finish"), parameters)).all()
+    return await connection.execute(STATEMENTS["tasks_finish"], parameters)
 
 
 async def tasks_abandoned(
-    connection: AsyncConnection, *, ids: Sequence[UUID], attempts: Sequence[int], executor_id: UUID
-) -> Sequence[Row[Any]]:
+    connection: Connection, *, ids: Sequence[UUID], attempts: Sequence[int], executor_id: UUID
+) -> Sequence[Row]:
     """Return what an executor claimed from hints and nobody has finished."""
     parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id}
-    return (await connection.execute(STATEMENTS.clause("tasks_abandoned"), parameters)).all()
+    return await connection.execute(STATEMENTS["tasks_abandoned"], parameters)

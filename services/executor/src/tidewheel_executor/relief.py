@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.crypto.sealed import Sealer
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.streams.client import TRANSIENT, Redis, open_redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import WAKE_SCHEDULER
@@ -50,7 +49,7 @@ class Relief:
         Raises:
             SQLAlchemyError, OSError, TimeoutError: PostgreSQL is away; it may have been done all the same.
         """
-        engine = open_engine(self.database_url, application_name=NAME, pool_size=1, autocommit=True)
+        engine = open_engine(self.database_url, application_name=NAME, pool_size=1)
         redis = open_redis(self.redis_url, client_name=NAME, pool_size=1)
         try:
             async with asyncio.timeout(LONGEST):
@@ -64,12 +63,12 @@ class Relief:
             await redis.aclose()
             await engine.dispose()
 
-    async def _record(self, engine: AsyncEngine, redis: Redis, ended: Sequence[Ended]) -> None:
+    async def _record(self, engine: Engine, redis: Redis, ended: Sequence[Ended]) -> None:
         tell = Wakes(redis).tell
         recorder = Recorder(engine, self.sealer, figures=self.figures, tell=tell, settle=self.settle)
         recorder.unrecorded.extend(ended)
         await recorder.flush()
 
-    async def _give_back(self, engine: AsyncEngine, tasks: Sequence[Claimed]) -> int:
+    async def _give_back(self, engine: Engine, tasks: Sequence[Claimed]) -> int:
         hints = [Hint(task.task_id, task.attempt - 1, task.handler) for task in tasks]
         return await give_back(engine, self.executor_id, hints)

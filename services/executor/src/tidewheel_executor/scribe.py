@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.store.engine import Engine
 from tidewheel_executor.capture import LONGEST_META, Said, write_line
 from tidewheel_executor.patience import Patience
 from tidewheel_executor.scribe_queries import Piece, Progress, logs_append, progress_put
@@ -43,7 +43,7 @@ class Scribe:
         sealer: seals lines and progress.
     """
 
-    def __init__(self, open_engine: Callable[[], AsyncEngine], sealer: Sealer) -> None:
+    def __init__(self, open_engine: Callable[[], Engine], sealer: Sealer) -> None:
         self._open_engine = open_engine
         self._sealer = sealer
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Scribe:
         self._size = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._engine: AsyncEngine | None = None
+        self._engine: Engine | None = None
 
     def note(self, said: Said, size: int) -> None:
         """Write soon what an attempt has said."""

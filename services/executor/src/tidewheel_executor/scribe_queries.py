@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.sql import load_statements
 
 _STATEMENTS = load_statements("tidewheel_executor", "scribe.sql")
@@ -33,7 +32,7 @@ class Progress:
     meta: bytes
 
 
-async def logs_append(connection: AsyncConnection, pieces: Sequence[Piece]) -> None:
+async def logs_append(connection: Connection, pieces: Sequence[Piece]) -> None:
     """Keep what attempts have logged."""
     parameters = {
         "ids": [piece.task_id for piece in pieces],
@@ -43,10 +42,10 @@ async def logs_append(connection: AsyncConnection, pieces: Sequence[Piece]) -> N
         "lines": [piece.lines for piece in pieces],
         "now": None,
     }
-    await connection.execute(_STATEMENTS.clause("logs_append"), parameters)
+    await connection.execute(_STATEMENTS["logs_append"], parameters)
 
 
-async def progress_put(connection: AsyncConnection, progress: Sequence[Progress]) -> None:
+async def progress_put(connection: Connection, progress: Sequence[Progress]) -> None:
     """Keep how far attempts are."""
     parameters = {
         "ids": [each.task_id for each in progress],
@@ -56,4 +55,4 @@ async def progress_put(connection: AsyncConnection, progress: Sequence[Progress]
         "metas": [each.meta for each in progress],
         "now": None,
     }
-    await connection.execute(_STATEMENTS.clause("progress_put"), parameters)
+    await connection.execute(_STATEMENTS["progress_put"], parameters)

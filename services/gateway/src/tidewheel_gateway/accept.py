@@ -7,14 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.fields import PRIORITIES
 from tidewheel_common.core.notification import note
 from tidewheel_common.core.submission import Candidate
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.errors import is_transient
 from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
 from tidewheel_gateway.idempotency import InFlight, busy
@@ -37,7 +37,7 @@ class Acceptor:
     """Takes submissions in.
 
     Args:
-        engine: in autocommit: the one statement of a flight is its transaction.
+        engine: the one statement of a flight is its transaction.
         sealer: seals payloads.
         wakeups: told after the commit; they never delay or fail it.
         metrics: counts flights and tasks.
@@ -46,14 +46,13 @@ class Acceptor:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         sealer: Sealer,
         wakeups: Wakeups,
         metrics: GatewayMetrics,
         rules: NotificationRules,
     ) -> None:
         self._engine = engine
-        self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
         self._sealer = sealer
         self._wakeups = wakeups
         self._metrics = metrics
@@ -121,7 +120,7 @@ class Acceptor:
             Problem: its key is being worked on.
         """
         with self._in_flight.hold(order.key) if order.key is not None else nullcontext():
-            placed = await accept_linked(self._transactions, order)
+            placed = await accept_linked(self._engine, order)
         match placed.outcome:
             case KeyBusy():
                 raise busy()

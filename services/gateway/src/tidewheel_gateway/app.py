@@ -13,7 +13,6 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from uuid_utils.compat import uuid7
@@ -24,7 +23,7 @@ from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
@@ -92,7 +91,6 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         settings.database_url.get_secret_value(),
         application_name="tidewheel-gateway",
         pool_size=settings.pool_size,
-        autocommit=True,
         keep_plans=True,
     )
     metrics = Metrics("gateway")
@@ -137,7 +135,7 @@ def _document(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
-def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, metrics: Metrics) -> Parts:
+def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics: Metrics) -> Parts:
     keyring = Keyring.parse(settings.keys.get_secret_value())
     sealer = Sealer(keyring)
     counted = GatewayMetrics(metrics)
@@ -149,11 +147,9 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: AsyncEngine, met
         async with engine.connect() as connection:
             return await queries.api_key_find(connection, key_id)
 
-    transactions = engine.execution_options(isolation_level="READ COMMITTED")
     return Parts(
         engine=engine,
-        transactions=transactions,
-        bulk=Bulk(transactions, wakeups),
+        bulk=Bulk(engine, wakeups),
         sealer=sealer,
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),
         fingerprints=Fingerprints(keyring),
@@ -181,7 +177,7 @@ class _Lifespan:
         self._stop = asyncio.Event()
         given = settings.bootstrap_api_key
         self._bootstrap = Bootstrap(
-            parts.transactions,
+            parts.engine,
             key=None if given is None else ApiKey.parse(given.get_secret_value()),
             new_id=sources.new_id,
             health=parts.readiness,

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.process.health import Health
+from tidewheel_common.store.engine import Engine
 from tidewheel_gateway import queries
 from tidewheel_gateway.store import schema_obstacle
 
@@ -24,7 +23,7 @@ class Bootstrap:
     """Waits for the schema, then makes what is missing, once. Its `tick` is the body of a loop.
 
     Args:
-        engine: with transactions.
+        engine: the database.
         key: the key that the `default` tenant must have; without one, a key is made when there is none at all.
         new_id: makes ids.
         health: not ready before this is done.
@@ -33,7 +32,7 @@ class Bootstrap:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         *,
         key: ApiKey | None,
         new_id: Callable[[], UUID],

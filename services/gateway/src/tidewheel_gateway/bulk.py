@@ -11,12 +11,11 @@ from typing import Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewheel_common.core.lifecycle import FINAL, State
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.store.errors import StoreError, is_transient
 from tidewheel_gateway import operation_queries, queries
 from tidewheel_gateway.listing import TaskQuery, next_tasks
 from tidewheel_gateway.operation_queries import Held
@@ -54,20 +53,20 @@ class Bulk:
     """Works off what is kept in `operations`.
 
     Args:
-        transactions: the database, with transactions.
+        engine: the database.
         wakeups: whom to tell of what was changed.
         size: tasks in a batch.
     """
 
-    def __init__(self, transactions: AsyncEngine, wakeups: Wakeups, *, size: int = BATCH) -> None:
-        self._transactions = transactions
+    def __init__(self, engine: Engine, wakeups: Wakeups, *, size: int = BATCH) -> None:
+        self._engine = engine
         self._wakeups = wakeups
         self._size = size
         self.wake = asyncio.Event()
 
     async def tick(self) -> float | None:
         """Work off one batch."""
-        async with self._transactions.begin() as connection:
+        async with self._engine.begin() as connection:
             held = await operation_queries.operation_hold(connection)
             if held is None:
                 return None
@@ -85,7 +84,7 @@ class Bulk:
         self._tell(held.action, moved)
         return AGAIN
 
-    async def _choose(self, connection: AsyncConnection, held: Held, wanted: TaskQuery) -> list[UUID]:
+    async def _choose(self, connection: Connection, held: Held, wanted: TaskQuery) -> list[UUID]:
         return await next_tasks(
             connection, held.tenant_id, wanted, behind=held.reached, until=held.created_at, most=self._size
         )
@@ -102,33 +101,33 @@ class Bulk:
             self._wakeups.dispatcher.wake()
 
 
-async def _guarded(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved:
+async def _guarded(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved:
     """Change a batch; one that PostgreSQL refuses counts as failed, and does not stop the operation."""
     if not ids:
         return {}
     try:
-        async with connection.begin_nested():
+        async with connection.begin():
             return await _ACTIONS[held.action](connection, held, ids)
-    except DBAPIError as error:
+    except StoreError as error:
         if is_transient(error):
             raise
         log.exception("batch of a bulk operation refused", operation_id=str(held.id), tasks=len(ids))
         return {}
 
 
-async def _cancel(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved:
+async def _cancel(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved:
     return await queries.tasks_cancel(connection, held.tenant_id, ids)
 
 
-async def _delete(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved:
+async def _delete(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved:
     return await queries.tasks_discard(connection, held.tenant_id, ids)
 
 
-async def _reprioritise(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved:
+async def _reprioritise(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved:
     return await queries.tasks_reprioritise(connection, held.tenant_id, ids, held.priority or 0)
 
 
-async def _redrive(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved:
+async def _redrive(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved:
     """Redrive a batch; when the unique key of one is taken, one by one."""
     moved = await _redrive_within(connection, held, ids)
     if moved is not None:
@@ -139,17 +138,16 @@ async def _redrive(connection: AsyncConnection, held: Held, ids: Sequence[UUID])
     return found
 
 
-async def _redrive_within(connection: AsyncConnection, held: Held, ids: Sequence[UUID]) -> Moved | None:
-    part = await connection.begin_nested()
-    moved = await queries.tasks_redrive(connection, held.tenant_id, ids)
-    if isinstance(moved, UniqueTaken):
-        await part.rollback()
-        return None
-    await part.commit()
-    return moved
+async def _redrive_within(connection: Connection, held: Held, ids: Sequence[UUID]) -> Moved | None:
+    async with connection.begin() as part:
+        moved = await queries.tasks_redrive(connection, held.tenant_id, ids)
+        if isinstance(moved, UniqueTaken):
+            await part.rollback()
+            return None
+        return moved
 
 
-_ACTIONS: Final[Mapping[str, Callable[[AsyncConnection, Held, Sequence[UUID]], Awaitable[Moved]]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[Connection, Held, Sequence[UUID]], Awaitable[Moved]]]] = {
     "cancel": _cancel,
     "redrive": _redrive,
     "delete": _delete,

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.validation import NotJson, sentence
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.errors import is_transient
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.problems import Problem, from_status, internal, invalid, unavailable
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.queries import EXECUTOR_STALE
 
@@ -39,15 +38,15 @@ class Published:
     executors: list[UUID]
 
 
-async def handlers_current(connection: AsyncConnection, known: Collection[bytes]) -> list[Variant]:
+async def handlers_current(connection: Connection, known: Collection[bytes]) -> list[Variant]:
     """Read the variants that count, by handler, the newest first; `known` are digests whose schemas are not needed."""
     parameters = {"known": list(known), "overlap": OVERLAP}
-    rows = await connection.execute(_STATEMENTS.clause("handlers_current"), parameters)
-    return [Variant(**row) for row in rows.mappings()]
+    rows = await connection.execute(_STATEMENTS["handlers_current"], parameters)
+    return [Variant(**row) for row in rows]
 
 
-async def handlers_list(connection: AsyncConnection, *, now: datetime | None = None) -> list[Published]:
+async def handlers_list(connection: Connection, *, now: datetime | None = None) -> list[Published]:
     """Read everything that is published of the variants that count, by handler, the newest first."""
     parameters = {"overlap": OVERLAP, "stale": EXECUTOR_STALE, "now": now}
-    rows = await connection.execute(_STATEMENTS.clause("handlers_list"), parameters)
-    return [Published(**row) for row in rows.mappings()]
+    rows = await connection.execute(_STATEMENTS["handlers_list"], parameters)
+    return [Published(**row) for row in rows]

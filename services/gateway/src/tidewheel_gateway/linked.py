@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from tidewheel_common.core.lifecycle import FINAL, State
 from tidewheel_common.core.submission import Candidate
+from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.store.errors import StoreError, sqlstate
 from tidewheel_gateway import queries
 from tidewheel_gateway.links import Item, refuse_dependants, sort, unknown_parents
 from tidewheel_gateway.records import Acceptance, Accepted, Dependency, KeyUse, Submission, TaskRow
@@ -94,23 +93,23 @@ class _Draft:
         return self.made.get(place) or self.existing.get(place)
 
 
-async def accept_linked(engine: AsyncEngine, order: Order) -> Placed:
+async def accept_linked(engine: Engine, order: Order) -> Placed:
     """Store what can be stored.
 
     Args:
-        engine: with transactions.
+        engine: the database.
         order: what to store.
     """
     for left in range(TRIES - 1, -1, -1):
         try:
             return await _accept(engine, order)
-        except DBAPIError as error:
-            if left == 0 or getattr(error.orig, "sqlstate", None) not in _REPEATED:
+        except StoreError as error:
+            if left == 0 or sqlstate(error) not in _REPEATED:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-async def _accept(engine: AsyncEngine, order: Order) -> Placed:
+async def _accept(engine: Engine, order: Order) -> Placed:
     async with engine.connect() as connection, connection.begin() as transaction:
         draft = _Draft(order=order, items=list(order.items), places=sort(order.items))
         await _hold(connection, draft)
@@ -136,7 +135,7 @@ async def _accept(engine: AsyncEngine, order: Order) -> Placed:
     )
 
 
-async def _hold(connection: AsyncConnection, draft: _Draft) -> None:
+async def _hold(connection: Connection, draft: _Draft) -> None:
     """Hold the unique keys, then the parents outside of the batch and the tasks that have the keys."""
     good, tenant = draft.good.values(), draft.order.tenant
     keys = sorted({candidate.spec.unique_key for candidate in good if candidate.spec.unique_key is not None})
@@ -198,7 +197,7 @@ def _rows(
     return tuple(rows)
 
 
-async def _link(connection: AsyncConnection, draft: _Draft, dependencies: Sequence[Dependency]) -> bool:
+async def _link(connection: Connection, draft: _Draft, dependencies: Sequence[Dependency]) -> bool:
     """Keep who depends on whom; return whether a parent has failed that the scheduler has to tell of."""
     if not dependencies:
         return False
@@ -218,7 +217,7 @@ def counts(state: State | None, on_parent_failure: str) -> State | None:
     return state if state is State.COMPLETE or on_parent_failure == "run" else None
 
 
-async def _insert(connection: AsyncConnection, draft: _Draft, rows: tuple[TaskRow, ...]) -> Acceptance:
+async def _insert(connection: Connection, draft: _Draft, rows: tuple[TaskRow, ...]) -> Acceptance:
     key, ids = draft.order.key, draft.ids
     if rows:
         [outcome] = await queries.tasks_accept(connection, [Submission(rows=rows, key=key, places=ids)])

@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, to_json
 from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, null, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.fields import Instant
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.tables import tasks
 from tidewheel_gateway.records import TaskRecord
 
@@ -89,7 +89,7 @@ _COLUMNS = [
 ]
 
 
-async def list_tasks(connection: AsyncConnection, tenant: UUID, wanted: TaskFilter, below: UUID | None) -> Page:
+async def list_tasks(connection: Connection, tenant: UUID, wanted: TaskFilter, below: UUID | None) -> Page:
     """Read one page of a tenant's tasks, the newest first.
 
     Args:
@@ -101,7 +101,7 @@ async def list_tasks(connection: AsyncConnection, tenant: UUID, wanted: TaskFilt
     statement = _filtered(tenant, wanted)
     if below is not None:
         statement = statement.where(tasks.c.id < below)
-    rows = (await connection.execute(statement.order_by(tasks.c.id.desc()).limit(wanted.limit + 1))).mappings().all()
+    rows = await connection.execute(statement.order_by(tasks.c.id.desc()).limit(wanted.limit + 1))
     records = [TaskRecord(**{**row, "state": State(row["state"])}) for row in rows[: wanted.limit]]
     return Page(records, more=len(rows) > wanted.limit)
 
@@ -110,14 +110,14 @@ def _filtered(tenant: UUID, wanted: TaskFilter) -> Select[tuple[object, ...]]:
     return select(*_COLUMNS).where(tasks.c.tenant_id == tenant, *wanted.conditions())
 
 
-async def count_tasks(connection: AsyncConnection, tenant: UUID, wanted: TaskQuery) -> int:
+async def count_tasks(connection: Connection, tenant: UUID, wanted: TaskQuery) -> int:
     """Count a tenant's tasks."""
     statement = select(func.count()).select_from(tasks).where(tasks.c.tenant_id == tenant, *wanted.conditions())
     return int((await connection.execute(statement)).scalar_one())
 
 
 async def next_tasks(
-    connection: AsyncConnection, tenant: UUID, wanted: TaskQuery, *, behind: UUID | None, until: datetime, most: int
+    connection: Connection, tenant: UUID, wanted: TaskQuery, *, behind: UUID | None, until: datetime, most: int
 ) -> list[UUID]:
     """Read ids of a tenant's tasks in their order, behind one of them, of those that were there at a moment."""
     statement = select(tasks.c.id).where(tasks.c.tenant_id == tenant, tasks.c.created_at <= until, *wanted.conditions())

@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.notice import Coverage
-from tidewheel_common.store.engine import violates_unique
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.errors import UniqueViolation
 from tidewheel_common.store.sql import load_statements
 
 _STATEMENTS = load_statements("tidewheel_gateway", "notification_rules.sql")
@@ -40,29 +38,29 @@ class RuleRecord(RuleDraft):
     updated_at: datetime
 
 
-async def rules_live(connection: AsyncConnection) -> list[tuple[UUID, Coverage]]:
+async def rules_live(connection: Connection) -> list[tuple[UUID, Coverage]]:
     """Read what every rule that is not disabled covers, with its tenant."""
-    rows = await connection.execute(_STATEMENTS.clause("rules_live"))
+    rows = await connection.execute(_STATEMENTS["rules_live"])
     return [
         (row.tenant_id, Coverage(events=frozenset(row.events), handler=row.handler, queue=row.queue, tag=row.tag))
         for row in rows
     ]
 
 
-async def rule_insert(connection: AsyncConnection, draft: RuleDraft) -> RuleRecord | None:
+async def rule_insert(connection: Connection, draft: RuleDraft) -> RuleRecord | None:
     """Keep a new rule; None when its name is taken."""
     return await _one(connection, "rule_insert", {**asdict(draft), "now": None})
 
 
-async def rule_find(connection: AsyncConnection, tenant_id: UUID, rule_id: UUID) -> RuleRecord | None:
+async def rule_find(connection: Connection, tenant_id: UUID, rule_id: UUID) -> RuleRecord | None:
     """Read a rule of a tenant."""
     return await _one(connection, "rule_find", {"tenant_id": tenant_id, "id": rule_id})
 
 
-async def rules_list(connection: AsyncConnection, tenant_id: UUID) -> list[RuleRecord]:
+async def rules_list(connection: Connection, tenant_id: UUID) -> list[RuleRecord]:
     """Read a tenant's rules, by name."""
-    rows = await connection.execute(_STATEMENTS.clause("rules_list"), {"tenant_id": tenant_id})
-    return [RuleRecord(**row) for row in rows.mappings()]
+    rows = await connection.execute(_STATEMENTS["rules_list"], {"tenant_id": tenant_id})
+    return [RuleRecord(**row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +68,20 @@ class NameTaken:
     """Another rule of the tenant has the name."""
 
 
-async def rule_replace(connection: AsyncConnection, draft: RuleDraft) -> RuleRecord | NameTaken | None:
+async def rule_replace(connection: Connection, draft: RuleDraft) -> RuleRecord | NameTaken | None:
     """Write a rule anew; None when it is not there."""
     try:
         return await _one(connection, "rule_replace", {**asdict(draft), "now": None})
-    except IntegrityError as error:
-        if not violates_unique(error):
-            raise
+    except UniqueViolation:
         return NameTaken()
 
 
-async def rule_delete(connection: AsyncConnection, tenant_id: UUID, rule_id: UUID) -> bool:
+async def rule_delete(connection: Connection, tenant_id: UUID, rule_id: UUID) -> bool:
     """Delete a rule; False when it is not there."""
     parameters = {"tenant_id": tenant_id, "id": rule_id}
-    return (await connection.execute(_STATEMENTS.clause("rule_delete"), parameters)).one_or_none() is not None
+    return (await connection.execute(_STATEMENTS["rule_delete"], parameters)).one_or_none() is not None
 
 
-async def _one(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> RuleRecord | None:
-    row = (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().one_or_none()
+async def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> RuleRecord | None:
+    row = (await connection.execute(_STATEMENTS[name], parameters)).one_or_none()
     return None if row is None else RuleRecord(**row)

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.core.notice import Coverage, Event
+from tidewheel_common.store.engine import Engine
 from tidewheel_gateway.notification_rule_queries import rules_live
 
 EVERY: Final = 3.0
@@ -23,7 +22,7 @@ class NotificationRules:
         engine: in autocommit.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._rules: Mapping[UUID, Sequence[Coverage]] = {}
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 
 MOST_GROUPS: Final = 200
@@ -43,26 +42,26 @@ class Held:
     created_at: datetime
 
 
-async def operation_insert(connection: AsyncConnection, row: OperationRow, *, now: datetime | None = None) -> None:
+async def operation_insert(connection: Connection, row: OperationRow, *, now: datetime | None = None) -> None:
     """Keep a bulk operation."""
     parameters = {name: getattr(row, name) for name in OperationRow.__slots__}
-    await connection.execute(_STATEMENTS.clause("operation_insert"), {**parameters, "now": now})
+    await connection.execute(_STATEMENTS["operation_insert"], {**parameters, "now": now})
 
 
-async def operation_find(connection: AsyncConnection, tenant_id: UUID, operation_id: UUID) -> RowMapping | None:
+async def operation_find(connection: Connection, tenant_id: UUID, operation_id: UUID) -> Row | None:
     """Read a bulk operation of a tenant."""
     parameters = {"tenant_id": tenant_id, "id": operation_id}
-    return (await connection.execute(_STATEMENTS.clause("operation_find"), parameters)).mappings().one_or_none()
+    return (await connection.execute(_STATEMENTS["operation_find"], parameters)).one_or_none()
 
 
-async def operation_hold(connection: AsyncConnection) -> Held | None:
+async def operation_hold(connection: Connection) -> Held | None:
     """Hold the oldest bulk operation that is not over, until the transaction ends."""
-    row = (await connection.execute(_STATEMENTS.clause("operation_hold"), {})).mappings().one_or_none()
+    row = (await connection.execute(_STATEMENTS["operation_hold"], {})).one_or_none()
     return None if row is None else Held(**row)
 
 
 async def operation_advance(
-    connection: AsyncConnection,
+    connection: Connection,
     operation_id: UUID,
     *,
     done: int,
@@ -73,10 +72,10 @@ async def operation_advance(
 ) -> None:
     """Note how far a bulk operation has come."""
     parameters = {"id": operation_id, "done": done, "failed": failed, "reached": reached, "over": over, "now": now}
-    await connection.execute(_STATEMENTS.clause("operation_advance"), parameters)
+    await connection.execute(_STATEMENTS["operation_advance"], parameters)
 
 
-async def dead_letters(connection: AsyncConnection, tenant_id: UUID) -> Sequence[RowMapping]:
+async def dead_letters(connection: Connection, tenant_id: UUID) -> Sequence[Row]:
     """Count a tenant's dead tasks by their handler, error and reason, the most frequent first."""
     parameters = {"tenant_id": tenant_id, "most": MOST_GROUPS}
-    return (await connection.execute(_STATEMENTS.clause("dead_letters"), parameters)).mappings().all()
+    return await connection.execute(_STATEMENTS["dead_letters"], parameters)

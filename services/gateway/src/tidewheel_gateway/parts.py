@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
+from tidewheel_common.store.engine import Engine
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.auth import Authenticator, Tenant
 from tidewheel_gateway.bulk import Bulk
@@ -28,7 +28,6 @@ class Parts:
 
     Attributes:
         engine: each statement is its own transaction.
-        transactions: the same connections, with transactions.
         signatures: what is known of the arguments of handlers.
         rules: what tenants want to be told of.
         health: whether the background loops move.
@@ -37,8 +36,7 @@ class Parts:
         clock: for coarse checks of what callers send; what is due is decided by the database's clock.
     """
 
-    engine: AsyncEngine
-    transactions: AsyncEngine
+    engine: Engine
     sealer: Sealer
     authenticator: Authenticator
     fingerprints: Fingerprints

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.lifecycle import State
-from tidewheel_common.store.engine import violates_unique
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.errors import UniqueViolation
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.records import (
     Acceptance,
@@ -48,20 +46,20 @@ _COLUMNS = (
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 
 
-async def _one(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> RowMapping | None:
-    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().one_or_none()
+async def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
+    return (await connection.execute(_STATEMENTS[name], parameters)).one_or_none()
 
 
-async def _many(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> Sequence[RowMapping]:
-    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().all()
+async def _many(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
+    return await connection.execute(_STATEMENTS[name], parameters)
 
 
 async def tasks_accept(
-    connection: AsyncConnection, submissions: Sequence[Submission], *, now: datetime | None = None
+    connection: Connection, submissions: Sequence[Submission], *, now: datetime | None = None
 ) -> list[Acceptance]:
     """Insert the tasks of many submissions and their idempotency keys, and say for each what came of it."""
     parameters = {**_task_arrays(submissions), **_key_arrays(submissions), "key_lifetime": KEY_LIFETIME, "now": now}
-    rows = (await connection.execute(_STATEMENTS.clause("tasks_accept"), parameters)).all()
+    rows = await connection.execute(_STATEMENTS["tasks_accept"], parameters)
     accepted = Accepted(rows[0].now)
     refused: dict[int, Acceptance] = {
         row.place: KeyTaken() if row.locked else KeyBusy() for row in rows if row.place is not None
@@ -87,32 +85,32 @@ def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
     }
 
 
-async def clock_read(connection: AsyncConnection) -> datetime:
+async def clock_read(connection: Connection) -> datetime:
     """Read the database's clock."""
-    now: datetime = (await connection.execute(_STATEMENTS.clause("clock_now"))).scalar_one()
+    now: datetime = (await connection.execute(_STATEMENTS["clock_now"])).scalar_one()
     return now
 
 
-async def unique_hold(connection: AsyncConnection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:
+async def unique_hold(connection: Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:
     """Keep others from submitting under some unique keys until the transaction ends; return who holds them now."""
     parameters = {"tenant_id": tenant_id, "keys": sorted(keys)}
-    await connection.execute(_STATEMENTS.clause("unique_lock"), parameters)
-    rows = await connection.execute(_STATEMENTS.clause("unique_holders"), parameters)
+    await connection.execute(_STATEMENTS["unique_lock"], parameters)
+    rows = await connection.execute(_STATEMENTS["unique_holders"], parameters)
     return {row.unique_key: row.id for row in rows}
 
 
-async def parents_hold(connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, State]:
+async def parents_hold(connection: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, State]:
     """Hold tasks as they are until the transaction ends, and return the states of those that are there."""
-    rows = await connection.execute(_STATEMENTS.clause("parents_hold"), {"tenant_id": tenant_id, "ids": list(ids)})
+    rows = await connection.execute(_STATEMENTS["parents_hold"], {"tenant_id": tenant_id, "ids": list(ids)})
     return {row.id: State(row.state) for row in rows}
 
 
-async def parents_await(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+async def parents_await(connection: Connection, ids: Sequence[UUID]) -> None:
     """Mark tasks that are held as awaited: whoever ends them tells their dependants."""
-    await connection.execute(_STATEMENTS.clause("parents_await"), {"ids": list(ids)})
+    await connection.execute(_STATEMENTS["parents_await"], {"ids": list(ids)})
 
 
-async def dependencies_insert(connection: AsyncConnection, dependencies: Sequence[Dependency]) -> None:
+async def dependencies_insert(connection: Connection, dependencies: Sequence[Dependency]) -> None:
     """Keep who depends on whom."""
     parameters = {
         "tasks": [each.task_id for each in dependencies],
@@ -120,10 +118,10 @@ async def dependencies_insert(connection: AsyncConnection, dependencies: Sequenc
         "outcomes": [each.outcome for each in dependencies],
         "places": [each.place for each in dependencies],
     }
-    await connection.execute(_STATEMENTS.clause("dependencies_insert"), parameters)
+    await connection.execute(_STATEMENTS["dependencies_insert"], parameters)
 
 
-async def idempotency_find(connection: AsyncConnection, tenant_id: UUID, key: str) -> Stored | None:
+async def idempotency_find(connection: Connection, tenant_id: UUID, key: str) -> Stored | None:
     """Read what an idempotency key stands for."""
     row = await _one(connection, "idempotency_find", {"tenant_id": tenant_id, "key": key})
     if row is None:
@@ -132,7 +130,7 @@ async def idempotency_find(connection: AsyncConnection, tenant_id: UUID, key: st
 
 
 async def idempotency_keep(
-    connection: AsyncConnection, use: KeyUse, *, ids: Sequence[UUID | None], accepted_at: datetime
+    connection: Connection, use: KeyUse, *, ids: Sequence[UUID | None], accepted_at: datetime
 ) -> Acceptance:
     """Keep an idempotency key in the transaction of what it stands for, unless it is taken or in flight."""
     row = await _one(
@@ -145,26 +143,26 @@ async def idempotency_keep(
     return Accepted(accepted_at) if row["kept"] else KeyTaken()
 
 
-async def task_find(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> TaskRecord | None:
+async def task_find(connection: Connection, tenant_id: UUID, task_id: UUID) -> TaskRecord | None:
     """Read a task of a tenant."""
     row = await _one(connection, "task_find", {"tenant_id": tenant_id, "id": task_id})
     return None if row is None else TaskRecord(**{**row, "state": State(row["state"])})
 
 
-async def task_state(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> State | None:
+async def task_state(connection: Connection, tenant_id: UUID, task_id: UUID) -> State | None:
     """Read only where a task is."""
     row = await _one(connection, "task_state", {"tenant_id": tenant_id, "id": task_id})
     return None if row is None else State(row["state"])
 
 
-async def task_attempts(connection: AsyncConnection, tenant_id: UUID, task_id: UUID) -> list[AttemptRecord]:
+async def task_attempts(connection: Connection, tenant_id: UUID, task_id: UUID) -> list[AttemptRecord]:
     """Read the attempts of a task, the first one first and the one that runs last."""
     rows = await _many(connection, "task_attempts", {"tenant_id": tenant_id, "id": task_id})
     return [AttemptRecord(**row) for row in rows]
 
 
 async def task_logs(
-    connection: AsyncConnection, tenant_id: UUID, task_id: UUID, *, after: tuple[int, int], most: int
+    connection: Connection, tenant_id: UUID, task_id: UUID, *, after: tuple[int, int], most: int
 ) -> list[LogRecord]:
     """Read pieces of what a task's attempts have logged, beyond an attempt and its part."""
     attempt, part = after
@@ -173,14 +171,14 @@ async def task_logs(
 
 
 async def tasks_cancel(
-    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
+    connection: Connection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
 ) -> dict[UUID, State]:
     """Cancel tasks, or ask for it where they run; what is final or not there is missing in the answer."""
     return await _moved(connection, "tasks_cancel", {"tenant_id": tenant_id, "ids": list(ids), "now": now})
 
 
 async def tasks_redrive(
-    connection: AsyncConnection,
+    connection: Connection,
     tenant_id: UUID,
     ids: Sequence[UUID],
     *,
@@ -199,21 +197,19 @@ async def tasks_redrive(
     parameters = {"tenant_id": tenant_id, "ids": list(ids), "payload": payload, "now": now}
     try:
         return await _moved(connection, "tasks_redrive", parameters)
-    except IntegrityError as error:
-        if not violates_unique(error):
-            raise
+    except UniqueViolation:
         return UniqueTaken()
 
 
 async def tasks_discard(
-    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
+    connection: Connection, tenant_id: UUID, ids: Sequence[UUID], *, now: datetime | None = None
 ) -> dict[UUID, State]:
     """Let the reaper have final tasks now; what is not final, or not there, is missing in the answer."""
     return await _moved(connection, "tasks_discard", {"tenant_id": tenant_id, "ids": list(ids), "now": now})
 
 
 async def tasks_reprioritise(
-    connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID], priority: int
+    connection: Connection, tenant_id: UUID, ids: Sequence[UUID], priority: int
 ) -> dict[UUID, State]:
     """Give tasks that are not in Redis yet another priority; the others are missing in the answer."""
     parameters = {"tenant_id": tenant_id, "ids": list(ids), "priority": priority}
@@ -221,7 +217,7 @@ async def tasks_reprioritise(
 
 
 async def task_edit(
-    connection: AsyncConnection,
+    connection: Connection,
     tenant_id: UUID,
     task_id: UUID,
     changes: Mapping[str, Any],
@@ -250,12 +246,12 @@ async def task_edit(
     return None if row is None else State(row["state"])
 
 
-async def _moved(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> dict[UUID, State]:
+async def _moved(connection: Connection, name: str, parameters: Mapping[str, Any]) -> dict[UUID, State]:
     return {row["id"]: State(row["state"]) for row in await _many(connection, name, parameters)}
 
 
 async def executors_serving(
-    connection: AsyncConnection, handler: str, queue: str, *, now: datetime | None = None
+    connection: Connection, handler: str, queue: str, *, now: datetime | None = None
 ) -> Serving:
     """Count who could run a task of this handler and queue."""
     parameters = {"handler": handler, "queue": queue, "stale": EXECUTOR_STALE, "now": now}
@@ -263,60 +259,58 @@ async def executors_serving(
     return Serving(**rows[0])
 
 
-async def executors_list(connection: AsyncConnection, *, now: datetime | None = None) -> list[dict[str, Any]]:
+async def executors_list(connection: Connection, *, now: datetime | None = None) -> list[dict[str, Any]]:
     """Read the live executors, as the API shows them."""
     rows = await _many(connection, "executors_list", {"stale": EXECUTOR_STALE, "now": now})
     return [dict(row) for row in rows]
 
 
-async def executor_find(connection: AsyncConnection, executor_id: UUID) -> ExecutorRecord | None:
+async def executor_find(connection: Connection, executor_id: UUID) -> ExecutorRecord | None:
     """Read who an executor is."""
     row = await _one(connection, "executor_find", {"id": executor_id})
     return None if row is None else ExecutorRecord(**row)
 
 
-async def api_key_find(connection: AsyncConnection, key_id: str) -> KeyRecord | None:
+async def api_key_find(connection: Connection, key_id: str) -> KeyRecord | None:
     """Read whose an API key is."""
     row = await _one(connection, "api_key_find", {"id": key_id})
     return None if row is None else KeyRecord(**row)
 
 
-async def bootstrap_lock(connection: AsyncConnection, turn: int) -> None:
+async def bootstrap_lock(connection: Connection, turn: int) -> None:
     """Wait for the turn to look whether the first tenant and key are there."""
-    await connection.execute(_STATEMENTS.clause("bootstrap_lock"), {"turn": turn})
+    await connection.execute(_STATEMENTS["bootstrap_lock"], {"turn": turn})
 
 
-async def api_keys_exist(connection: AsyncConnection) -> bool:
+async def api_keys_exist(connection: Connection) -> bool:
     """Tell whether any API key was ever made."""
-    return bool((await connection.execute(_STATEMENTS.clause("api_keys_exist"))).scalar_one())
+    return bool((await connection.execute(_STATEMENTS["api_keys_exist"])).scalar_one())
 
 
-async def tenant_is(connection: AsyncConnection, tenant_id: UUID, name: str) -> bool:
+async def tenant_is(connection: Connection, tenant_id: UUID, name: str) -> bool:
     """Tell whether a tenant has a name."""
-    return bool(
-        (await connection.execute(_STATEMENTS.clause("tenant_is"), {"id": tenant_id, "name": name})).scalar_one()
-    )
+    return bool((await connection.execute(_STATEMENTS["tenant_is"], {"id": tenant_id, "name": name})).scalar_one())
 
 
-async def tenant_ensure(connection: AsyncConnection, tenant_id: UUID, name: str) -> UUID:
+async def tenant_ensure(connection: Connection, tenant_id: UUID, name: str) -> UUID:
     """Return a tenant by its name, made with this id where it is missing."""
     parameters = {"id": tenant_id, "name": name}
-    kept: UUID = (await connection.execute(_STATEMENTS.clause("tenant_ensure"), parameters)).scalar_one()
+    kept: UUID = (await connection.execute(_STATEMENTS["tenant_ensure"], parameters)).scalar_one()
     return kept
 
 
 async def api_key_ensure(
-    connection: AsyncConnection, *, key_id: str, tenant_id: UUID, name: str, secret_hash: bytes
+    connection: Connection, *, key_id: str, tenant_id: UUID, name: str, secret_hash: bytes
 ) -> bytes:
     """Keep an API key unless its public part is there, and return the hash that is kept."""
     parameters = {"id": key_id, "tenant_id": tenant_id, "name": name, "secret_hash": secret_hash}
-    kept: bytes = (await connection.execute(_STATEMENTS.clause("api_key_ensure"), parameters)).scalar_one()
+    kept: bytes = (await connection.execute(_STATEMENTS["api_key_ensure"], parameters)).scalar_one()
     return kept
 
 
-async def schema_version(connection: AsyncConnection) -> str | None:
+async def schema_version(connection: Connection) -> str | None:
     """Read which migration ran last; None before the first."""
-    if not (await connection.execute(_STATEMENTS.clause("schema_find"))).scalar_one():
+    if not (await connection.execute(_STATEMENTS["schema_find"])).scalar_one():
         return None
-    version: str | None = (await connection.execute(_STATEMENTS.clause("schema_version"))).scalar_one_or_none()
+    version: str | None = (await connection.execute(_STATEMENTS["schema_version"])).scalar_one_or_none()
     return version

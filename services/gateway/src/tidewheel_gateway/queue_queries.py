@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.valve import Valve
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.records import TaskRecord
 
@@ -44,7 +43,7 @@ class OpenParent:
 
 
 async def queue_set(
-    connection: AsyncConnection, name: str, changes: Mapping[str, Any], *, now: datetime | None = None
+    connection: Connection, name: str, changes: Mapping[str, Any], *, now: datetime | None = None
 ) -> tuple[Valve, datetime]:
     """Change what is set for a queue, and return it with the database's clock.
 
@@ -65,21 +64,21 @@ async def queue_set(
         "concurrency": changes.get("concurrency"),
         "now": now,
     }
-    row = (await connection.execute(_STATEMENTS.clause("queue_set"), parameters)).mappings().one()
+    row = (await connection.execute(_STATEMENTS["queue_set"], parameters)).one()
     return _valve(row), row["now"]
 
 
-async def queues_valves(connection: AsyncConnection, name: str | None = None) -> dict[str, Valve]:
+async def queues_valves(connection: Connection, name: str | None = None) -> dict[str, Valve]:
     """Read what is set for queues."""
-    rows = (await connection.execute(_STATEMENTS.clause("queues_valves"), {"name": name})).mappings()
+    rows = await connection.execute(_STATEMENTS["queues_valves"], {"name": name})
     return {row["name"]: _valve(row) for row in rows}
 
 
-def _valve(row: RowMapping) -> Valve:
+def _valve(row: Row) -> Valve:
     return Valve(**{name: value for name, value in row.items() if name != "now"})
 
 
-async def line_ahead(connection: AsyncConnection, task: TaskRecord) -> int:
+async def line_ahead(connection: Connection, task: TaskRecord) -> int:
     """Count the ready tasks of its queue and priority that go before a ready task, up to `MOST_AHEAD`."""
     parameters = {
         "queue": task.queue,
@@ -88,29 +87,29 @@ async def line_ahead(connection: AsyncConnection, task: TaskRecord) -> int:
         "id": task.id,
         "most": MOST_AHEAD,
     }
-    count: int = (await connection.execute(_STATEMENTS.clause("line_ahead"), parameters)).scalar_one()
+    count: int = (await connection.execute(_STATEMENTS["line_ahead"], parameters)).scalar_one()
     return count
 
 
-async def queue_in_flight(connection: AsyncConnection, queue: str) -> int:
+async def queue_in_flight(connection: Connection, queue: str) -> int:
     """Count the tasks of a queue that are queued or running."""
-    count: int = (await connection.execute(_STATEMENTS.clause("queue_in_flight"), {"queue": queue})).scalar_one()
+    count: int = (await connection.execute(_STATEMENTS["queue_in_flight"], {"queue": queue})).scalar_one()
     return count
 
 
-async def queues_depths(connection: AsyncConnection, tenant_id: UUID) -> Sequence[QueueDepth]:
+async def queues_depths(connection: Connection, tenant_id: UUID) -> Sequence[QueueDepth]:
     """Count a tenant's tasks by queue and state."""
-    rows = (await connection.execute(_STATEMENTS.clause("queues_depths"), {"tenant_id": tenant_id})).mappings()
+    rows = await connection.execute(_STATEMENTS["queues_depths"], {"tenant_id": tenant_id})
     return [QueueDepth(**row) for row in rows]
 
 
-async def key_holders(connection: AsyncConnection, tenant_id: UUID, key: str, *, most: int) -> tuple[UUID, ...]:
+async def key_holders(connection: Connection, tenant_id: UUID, key: str, *, most: int) -> tuple[UUID, ...]:
     """Read which tasks have a concurrency key's slots."""
     parameters = {"tenant_id": tenant_id, "key": key, "most": most}
-    return tuple(row.id for row in await connection.execute(_STATEMENTS.clause("key_holders"), parameters))
+    return tuple(row.id for row in await connection.execute(_STATEMENTS["key_holders"], parameters))
 
 
-async def parents_open(connection: AsyncConnection, task_id: UUID) -> tuple[OpenParent, ...]:
+async def parents_open(connection: Connection, task_id: UUID) -> tuple[OpenParent, ...]:
     """Read the first parents of a task that have not counted yet."""
-    rows = await connection.execute(_STATEMENTS.clause("parents_open"), {"id": task_id, "most": MOST_PARENTS})
+    rows = await connection.execute(_STATEMENTS["parents_open"], {"id": task_id, "most": MOST_PARENTS})
     return tuple(OpenParent(id=row.id, state=None if row.state is None else State(row.state)) for row in rows)

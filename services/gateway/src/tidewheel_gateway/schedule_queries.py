@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from tidewheel_common.store.engine import violates_unique
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.errors import UniqueViolation
+from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
 from tidewheel_gateway.records import FireRecord, ScheduleRecord
 
@@ -18,34 +16,34 @@ _STATEMENTS = load_statements("tidewheel_gateway", "schedules.sql")
 
 
 async def schedule_moment(
-    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None = None
+    connection: Connection, tenant_id: UUID, name: str, *, now: datetime | None = None
 ) -> tuple[datetime, bool]:
     """Read the database's clock for a new schedule, and whether its name is taken already."""
     [row] = await _many(connection, "schedule_moment", {"tenant_id": tenant_id, "name": name, "now": now})
     return row["now"], row["taken"]
 
 
-async def schedule_insert(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+async def schedule_insert(connection: Connection, record: ScheduleRecord) -> bool:
     """Keep a new schedule; False when its name is taken."""
     return await _one(connection, "schedule_insert", asdict(record)) is not None
 
 
 async def schedule_find(
-    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+    connection: Connection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
 ) -> tuple[ScheduleRecord, datetime] | None:
     """Read a schedule of a tenant and the database's clock."""
     return _timed(await _one(connection, "schedule_find", {"tenant_id": tenant_id, "id": schedule_id, "now": now}))
 
 
 async def schedule_lock(
-    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
+    connection: Connection, tenant_id: UUID, schedule_id: UUID, *, now: datetime | None = None
 ) -> tuple[ScheduleRecord, datetime] | None:
     """Read a schedule and the database's clock, and keep the schedule as it is until the transaction ends."""
     return _timed(await _one(connection, "schedule_lock", {"tenant_id": tenant_id, "id": schedule_id, "now": now}))
 
 
 async def schedules_list(
-    connection: AsyncConnection,
+    connection: Connection,
     tenant_id: UUID,
     *,
     below: UUID | None,
@@ -59,23 +57,21 @@ async def schedules_list(
     return [ScheduleRecord(**row) for row in rows]
 
 
-async def schedule_update(connection: AsyncConnection, record: ScheduleRecord) -> bool:
+async def schedule_update(connection: Connection, record: ScheduleRecord) -> bool:
     """Write a schedule that was read under a lock; False when its new name is taken."""
     try:
         return await _one(connection, "schedule_update", asdict(record)) is not None
-    except IntegrityError as error:
-        if not violates_unique(error):
-            raise
+    except UniqueViolation:
         return False
 
 
-async def schedule_delete(connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID) -> bool:
+async def schedule_delete(connection: Connection, tenant_id: UUID, schedule_id: UUID) -> bool:
     """Delete a schedule and its ledger; False when it is not there."""
     return await _one(connection, "schedule_delete", {"tenant_id": tenant_id, "id": schedule_id}) is not None
 
 
 async def schedule_fire(
-    connection: AsyncConnection,
+    connection: Connection,
     record: ScheduleRecord,
     entries: Sequence[tuple[datetime, UUID]],
     *,
@@ -109,7 +105,7 @@ async def schedule_fire(
 
 
 async def schedule_skip(
-    connection: AsyncConnection, record: ScheduleRecord, nominal: datetime, *, reason: str, now: datetime
+    connection: Connection, record: ScheduleRecord, nominal: datetime, *, reason: str, now: datetime
 ) -> bool:
     """Write down that a nominal time does not fire; False when something has become of it already."""
     parameters = {
@@ -123,22 +119,22 @@ async def schedule_skip(
 
 
 async def fires_list(
-    connection: AsyncConnection, tenant_id: UUID, schedule_id: UUID, *, before: datetime | None, count: int
+    connection: Connection, tenant_id: UUID, schedule_id: UUID, *, before: datetime | None, count: int
 ) -> list[FireRecord]:
     """Read a schedule's ledger, the latest nominal time first."""
     parameters = {"tenant_id": tenant_id, "id": schedule_id, "before": before, "count": count}
     return [FireRecord(**row) for row in await _many(connection, "fires_list", parameters)]
 
 
-def _timed(row: RowMapping | None) -> tuple[ScheduleRecord, datetime] | None:
+def _timed(row: Row | None) -> tuple[ScheduleRecord, datetime] | None:
     if row is None:
         return None
     return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
 
 
-async def _one(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> RowMapping | None:
-    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().one_or_none()
+async def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
+    return (await connection.execute(_STATEMENTS[name], parameters)).one_or_none()
 
 
-async def _many(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> Sequence[RowMapping]:
-    return (await connection.execute(_STATEMENTS.clause(name), parameters)).mappings().all()
+async def _many(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
+    return await connection.execute(_STATEMENTS[name], parameters)

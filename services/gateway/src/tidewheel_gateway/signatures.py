@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import structlog
 from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, validator_for
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.fault import MOST_FAULTS, Fault
 from tidewheel_common.core.reference import is_reference
 from tidewheel_common.core.validation import escape
+from tidewheel_common.store.engine import Engine
 from tidewheel_gateway.handler_queries import handlers_current
 
 EVERY: Final = 3.0
@@ -35,7 +35,7 @@ class Signatures:
         engine: in autocommit.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._validators: dict[bytes, Validator | None] = {}
         self._handlers: Mapping[str, tuple[Validator, ...]] = {}

@@ -1,12 +1,11 @@
 """Whether PostgreSQL's schema is the one that this release needs."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.migrate import newest_migration
 from tidewheel_gateway import queries
 
 
-async def schema_obstacle(engine: AsyncEngine) -> str | None:
+async def schema_obstacle(engine: Engine) -> str | None:
     """Say why this release cannot work on the schema; None when it can."""
     async with engine.connect() as connection:
         version = await queries.schema_version(connection)

@@ -31,7 +31,6 @@ async def build(process: Process[ReaperSettings]) -> AsyncIterator[list[Loop]]:
             application_name=NAME,
             pool_size=2,
             synchronous_commit=False,  # what a crash brings back is deleted once more
-            autocommit=True,
         )
         opened.push_async_callback(engine.dispose)
         redis = open_redis(settings.redis_url.get_secret_value(), client_name=NAME, pool_size=2)

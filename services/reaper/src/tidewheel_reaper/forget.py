@@ -1,8 +1,7 @@
 """Deletes what outlives its use: expired idempotency keys, old entries of ledgers, bulk operations that are over."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_reaper import queries
 from tidewheel_reaper.metrics import ReaperMetrics
 
@@ -23,7 +22,7 @@ class Forget:
     """Deletes idempotency keys, fires and bulk operations."""
 
     def __init__(
-        self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH, fires_age: float = FIRES_AGE
+        self, engine: Engine, metrics: ReaperMetrics, *, batch: int = BATCH, fires_age: float = FIRES_AGE
     ) -> None:
         self._engine = engine
         self._metrics = metrics

@@ -1,9 +1,8 @@
 """Deletes final tasks whose removal delay has passed. Never one that is not final."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_reaper import queries
 from tidewheel_reaper.metrics import ReaperMetrics
 
@@ -17,7 +16,7 @@ SHORTEST_PAUSE = 0.1
 class Remove:
     """Deletes tasks, the longest due first."""
 
-    def __init__(self, engine: AsyncEngine, metrics: ReaperMetrics, *, batch: int = BATCH) -> None:
+    def __init__(self, engine: Engine, metrics: ReaperMetrics, *, batch: int = BATCH) -> None:
         self._engine = engine
         self._metrics = metrics
         self._batch = batch

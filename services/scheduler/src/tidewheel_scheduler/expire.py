@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 
@@ -20,7 +19,7 @@ EVERY = 1.0
 class Expire:
     """Ends what has not started before its `expires_at`."""
 
-    engine: AsyncEngine
+    engine: Engine
     announce: Callable[[list[UUID]], None]
     counts: Counts
     size: int = BATCH

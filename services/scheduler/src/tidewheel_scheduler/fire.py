@@ -13,8 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.backoff import backoff
@@ -22,7 +20,8 @@ from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.task import Retry
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import refusal
+from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.store.errors import StoreError, refusal
 from tidewheel_common.weather import store_is_away
 from tidewheel_scheduler import schedule_queries as queries
 from tidewheel_scheduler.counts import Counts
@@ -56,7 +55,7 @@ class _Done:
 class Fire:
     """Lets due schedules take their turns, and knows when the next one is due."""
 
-    engine: AsyncEngine
+    engine: Engine
     wake_dispatcher: Callable[[], None]
     counts: Counts
     new_id: Callable[[], UUID] = uuid7
@@ -88,7 +87,7 @@ class Fire:
 
     async def _let(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         schedules: Sequence[DueSchedule],
         take: TakeTurn,
         now: datetime | None,
@@ -109,7 +108,7 @@ class Fire:
 
     async def _together(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         turns: Sequence[tuple[DueSchedule, Turn]],
         now: datetime | None,
         done: _Done,
@@ -117,7 +116,7 @@ class Fire:
         """Take turns at once; when one of them is refused, each on its own."""
         taken = [turn for _, turn in turns]
         try:
-            async with connection.begin_nested():
+            async with connection.begin():
                 if cancel := [task_id for turn in taken for task_id in turn.cancel]:
                     await queries.tasks_supersede(connection, cancel, now=now)
                 born = await queries.schedules_fire(connection, taken, now=now)
@@ -133,7 +132,7 @@ class Fire:
         done.born.extend(born)
         done.turns.extend(taken)
 
-    async def _wake(self, connection: AsyncConnection, now: datetime | None) -> None:
+    async def _wake(self, connection: Connection, now: datetime | None) -> None:
         woken: list[tuple[UUID, datetime | None]] = []
         for schedule in await queries.schedules_waking(connection, now=now, size=self.size):
             try:
@@ -145,18 +144,18 @@ class Fire:
         if woken:
             await queries.schedules_wake(connection, woken, now=now)
 
-    async def _give_up(self, connection: AsyncConnection, schedule_id: UUID, why: str, now: datetime | None) -> None:
+    async def _give_up(self, connection: Connection, schedule_id: UUID, why: str, now: datetime | None) -> None:
         reason = f"{why} Change it and resume it."
         log.warning("schedule paused", schedule_id=schedule_id, error=reason)
         await queries.schedules_pause(connection, schedule_id, reason=reason, now=now)
         self.counts.paused.inc()
 
     async def _put_off(
-        self, connection: AsyncConnection, schedule: DueSchedule, error: Exception, now: datetime | None
+        self, connection: Connection, schedule: DueSchedule, error: Exception, now: datetime | None
     ) -> None:
         reason, wait = refusal(error), backoff(RETRY, schedule.failures + 1, 0.5)
         # What PostgreSQL says of a refused row holds the row itself; a log must not.
-        trace = None if isinstance(error, DBAPIError) else error
+        trace = None if isinstance(error, StoreError) else error
         log.error("fire refused", schedule_id=schedule.id, error=reason, retry_in=wait, exc_info=trace)
         await queries.schedules_put_off(connection, schedule.id, reason=reason, wait=wait, now=now)
         self.counts.refused.inc()

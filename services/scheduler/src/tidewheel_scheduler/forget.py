@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 
 EVERY = 60.0
@@ -21,7 +20,7 @@ UNSERVED = 7 * 86_400.0
 class Forget:
     """Deletes the rows of executors and handlers that have long been silent."""
 
-    engine: AsyncEngine
+    engine: Engine
 
     async def tick(self, now: datetime | None = None) -> float | None:
         """Forget every such row; there are few."""

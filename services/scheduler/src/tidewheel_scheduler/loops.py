@@ -7,12 +7,11 @@ from functools import partial
 from uuid import UUID
 
 from celery.app.utils import find_app
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
@@ -37,7 +36,7 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
         # So is a look at the store.
-        quick = open_engine(url, application_name=_APPLICATION, pool_size=2, synchronous_commit=False, autocommit=True)
+        quick = open_engine(url, application_name=_APPLICATION, pool_size=2, synchronous_commit=False)
         stack.push_async_callback(quick.dispose)
         redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=_APPLICATION)
         stack.push_async_callback(redis.aclose)
@@ -69,8 +68,8 @@ class _Wakes:
 def _working_loops(
     process: Process[SchedulerSettings],
     *,
-    engine: AsyncEngine,
-    quick: AsyncEngine,
+    engine: Engine,
+    quick: Engine,
     wakes: _Wakes,
     dispatcher: Waker,
     final: Waker,
@@ -106,7 +105,7 @@ def _working_loops(
     ]
 
 
-def _synchronising(settings: SchedulerSettings, engine: AsyncEngine, wakes: _Wakes, counts: Counts) -> list[Loop]:
+def _synchronising(settings: SchedulerSettings, engine: Engine, wakes: _Wakes, counts: Counts) -> list[Loop]:
     if settings.celery_app is None:
         return []
     following = sync.Sync(

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 
@@ -23,7 +22,7 @@ SHORTEST_PAUSE = 0.005
 class Promote:
     """Makes ready what is due, and knows when the next task will be."""
 
-    engine: AsyncEngine
+    engine: Engine
     wake_dispatcher: Callable[[], None]
     counts: Counts
     size: int = BATCH

@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.core.decide import Transition
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Rows
 from tidewheel_common.store.sql import load_statements
 
 STATEMENTS = load_statements("tidewheel_scheduler")
@@ -41,14 +39,14 @@ class Verdict:
     transition: Transition
 
 
-async def clock_read(connection: AsyncConnection, *, now: datetime | None) -> datetime:
+async def clock_read(connection: Connection, *, now: datetime | None) -> datetime:
     """Read the database's clock."""
     instant: datetime = (await _run(connection, "clock_read", {"now": now})).scalar_one()
     return instant
 
 
 async def watch_look(
-    connection: AsyncConnection, *, now: datetime | None, gap: float, jumped: bool, newcomer: bool
+    connection: Connection, *, now: datetime | None, gap: float, jumped: bool, newcomer: bool
 ) -> dict[str, datetime]:
     """Note a look at the store; return `now`, `since` when it has been there and `jumped_at`.
 
@@ -60,39 +58,39 @@ async def watch_look(
         newcomer: whether this process has not looked before.
     """
     values = {"now": now, "gap": gap, "jumped": jumped, "newcomer": newcomer}
-    return dict((await _run(connection, "watch_look", values)).mappings().one())
+    return dict((await _run(connection, "watch_look", values)).one())
 
 
-async def clock_jumped(connection: AsyncConnection) -> datetime | None:
+async def clock_jumped(connection: Connection) -> datetime | None:
     """Tell when the clock has jumped last, as far as it was noted."""
     jumped_at: datetime | None = (await _run(connection, "clock_jumped", {})).scalar_one()
     return jumped_at
 
 
-async def pauses_rebase(connection: AsyncConnection, *, now: datetime | None, slack: float, size: int) -> int:
+async def pauses_rebase(connection: Connection, *, now: datetime | None, slack: float, size: int) -> int:
     """Count up to `size` pauses anew that began more than `slack` seconds in the future; return how many there were."""
-    return (await _run(connection, "pauses_rebase", {"now": now, "slack": slack, "size": size})).rowcount
+    return (await _run(connection, "pauses_rebase", {"now": now, "slack": slack, "size": size})).touched
 
 
-async def tasks_promote(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[float]:
+async def tasks_promote(connection: Connection, *, now: datetime | None, size: int) -> list[float]:
     """Make ready up to `size` tasks that are due; return how many seconds late each one was."""
     return list((await _run(connection, "tasks_promote", {"now": now, "size": size})).scalars())
 
 
-async def tasks_next_due(connection: AsyncConnection, *, now: datetime | None) -> float | None:
+async def tasks_next_due(connection: Connection, *, now: datetime | None) -> float | None:
     """Return in how many seconds the next waiting task is due; negative when it already is, None when none waits."""
     seconds: float | None = (await _run(connection, "tasks_next_due", {"now": now})).scalar_one()
     return seconds
 
 
-async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[UUID]:
+async def tasks_expire(connection: Connection, *, now: datetime | None, size: int) -> list[UUID]:
     """End up to `size` tasks that have not started in time; return their ids."""
     values = {"now": now, "size": size, "longest": LONGEST_REMOVAL_DELAY}
     return list((await _run(connection, "tasks_expire", values)).scalars())
 
 
 async def tasks_lost(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     now: datetime,
     stale: float,
@@ -111,12 +109,12 @@ async def tasks_lost(
         size: the most rows to hold.
     """
     values = {"now": now, "stale": stale, "jumped_at": jumped_at, "slack": slack, "size": size}
-    rows = (await _run(connection, "tasks_lost", values)).mappings()
+    rows = await _run(connection, "tasks_lost", values)
     return [LostTask(**row) for row in rows]
 
 
 async def tasks_rescue(
-    connection: AsyncConnection, verdicts: Sequence[Verdict], *, now: datetime | None
+    connection: Connection, verdicts: Sequence[Verdict], *, now: datetime | None
 ) -> list[tuple[UUID, State]]:
     """Carry out the verdicts on attempts that still run; return the tasks that moved, and where to."""
     transitions = [verdict.transition for verdict in verdicts]
@@ -133,28 +131,28 @@ async def tasks_rescue(
     return [(row.id, State(row.state)) for row in await _run(connection, "tasks_rescue", values)]
 
 
-async def parents_ended(connection: AsyncConnection, *, size: int) -> list[UUID]:
+async def parents_ended(connection: Connection, *, size: int) -> list[UUID]:
     """Hold up to `size` tasks that have ended and whose dependants were not told, until the transaction ends."""
     return list((await _run(connection, "parents_ended", {"size": size})).scalars())
 
 
 async def dependants_release(
-    connection: AsyncConnection, parents: Sequence[UUID], *, now: datetime | None
+    connection: Connection, parents: Sequence[UUID], *, now: datetime | None
 ) -> list[tuple[UUID, State]]:
     """Tell the dependants of tasks that are held; return them, and where they are now."""
     values = {"now": now, "ids": list(parents), "longest": LONGEST_REMOVAL_DELAY}
     return [(row.id, State(row.state)) for row in await _run(connection, "dependants_release", values)]
 
 
-async def executors_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
+async def executors_forget(connection: Connection, *, now: datetime | None, silence: float) -> None:
     """Forget executors that have been silent for `silence` seconds and hold no task."""
     await _run(connection, "executors_forget", {"now": now, "silence": silence})
 
 
-async def handlers_forget(connection: AsyncConnection, *, now: datetime | None, silence: float) -> None:
+async def handlers_forget(connection: Connection, *, now: datetime | None, silence: float) -> None:
     """Forget variants of handlers that no executor has had for `silence` seconds."""
     await _run(connection, "handlers_forget", {"now": now, "silence": silence})
 
 
-async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
-    return await connection.execute(STATEMENTS.clause(name), values)
+async def _run(connection: Connection, name: str, values: Mapping[str, object]) -> Rows:
+    return await connection.execute(STATEMENTS[name], values)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 
 BATCH = 1000
@@ -25,7 +25,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class Rebase:
     """Looks after each jump, and once at the start, for pauses that began in the future."""
 
-    engine: AsyncEngine
+    engine: Engine
     slack: float
     """Seconds ahead of the clock from which on an instant is from before a jump."""
     wake_promote: Callable[[], None]

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 
@@ -28,7 +27,7 @@ EVERY = 0.5
 class Release:
     """Moves dependants on."""
 
-    engine: AsyncEngine
+    engine: Engine
     wake_dispatcher: Callable[[], None]
     announce: Callable[[list[UUID]], None]
     counts: Counts

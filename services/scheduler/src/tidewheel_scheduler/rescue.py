@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidewheel_common.core.decide import Standing, Transition, decide
 from tidewheel_common.core.lifecycle import FINAL, State
@@ -15,6 +14,7 @@ from tidewheel_common.core.outcome import Lost
 from tidewheel_common.core.task import Delivery, Retry
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.queries import LostTask, Verdict
@@ -32,7 +32,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class Rescue:
     """Takes running tasks from executors that are silent or over their lease."""
 
-    engine: AsyncEngine
+    engine: Engine
     stale: float
     """Seconds without a heartbeat after which an executor is lost."""
     vigil: Vigil

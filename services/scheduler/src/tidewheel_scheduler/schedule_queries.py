@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tidewheel_common.core.turn import Entry
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Rows
 from tidewheel_scheduler.queries import LONGEST_REMOVAL_DELAY, STATEMENTS
 
 
@@ -93,25 +91,25 @@ class Outlook:
     failing: int
 
 
-async def schedules_due(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
+async def schedules_due(connection: Connection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules that are due, until the transaction ends."""
     rows = await _run(connection, "schedules_due", {"now": now, "size": size})
-    return [DueSchedule(**row) for row in rows.mappings()]
+    return [DueSchedule(**row) for row in rows]
 
 
-async def schedules_retrying(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
+async def schedules_retrying(connection: Connection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules whose fire was refused and is to be tried again."""
     rows = await _run(connection, "schedules_retrying", {"now": now, "size": size})
-    return [DueSchedule(**row) for row in rows.mappings()]
+    return [DueSchedule(**row) for row in rows]
 
 
-async def schedules_freed(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[DueSchedule]:
+async def schedules_freed(connection: Connection, *, now: datetime | None, size: int) -> list[DueSchedule]:
     """Hold up to `size` schedules with a fire that waited for a run which has ended."""
     rows = await _run(connection, "schedules_freed", {"now": now, "size": size})
-    return [DueSchedule(**row) for row in rows.mappings()]
+    return [DueSchedule(**row) for row in rows]
 
 
-async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, now: datetime | None) -> list[UUID]:
+async def schedules_fire(connection: Connection, turns: Sequence[Turn], *, now: datetime | None) -> list[UUID]:
     """Let each schedule take its turn; return the ids of the tasks that were born, none for a time that had fired."""
     pairs = [(turn.schedule_id, written) for turn in turns for written in turn.entries]
     fired = [[each.entry.nominal_at for each in turn.entries if each.task_id is not None] for turn in turns]
@@ -134,43 +132,43 @@ async def schedules_fire(connection: AsyncConnection, turns: Sequence[Turn], *, 
     return list((await _run(connection, "schedules_fire", values)).scalars())
 
 
-async def tasks_supersede(connection: AsyncConnection, task_ids: Sequence[UUID], *, now: datetime | None) -> list[UUID]:
+async def tasks_supersede(connection: Connection, task_ids: Sequence[UUID], *, now: datetime | None) -> list[UUID]:
     """Cancel the runs that newer fires replace; return those that were not final yet."""
     values = {"now": now, "ids": list(task_ids), "longest": LONGEST_REMOVAL_DELAY}
     return list((await _run(connection, "tasks_supersede", values)).scalars())
 
 
-async def schedules_waking(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[PausedSchedule]:
+async def schedules_waking(connection: Connection, *, now: datetime | None, size: int) -> list[PausedSchedule]:
     """Hold up to `size` schedules whose pause is over."""
     rows = await _run(connection, "schedules_waking", {"now": now, "size": size})
-    return [PausedSchedule(**row) for row in rows.mappings()]
+    return [PausedSchedule(**row) for row in rows]
 
 
 async def schedules_wake(
-    connection: AsyncConnection, woken: Sequence[tuple[UUID, datetime | None]], *, now: datetime | None
+    connection: Connection, woken: Sequence[tuple[UUID, datetime | None]], *, now: datetime | None
 ) -> None:
     """Let schedules go on, each with its next time; without one it has ended."""
     values = {"now": now, "ids": [each for each, _ in woken], "followings": [following for _, following in woken]}
     await _run(connection, "schedules_wake", values)
 
 
-async def schedules_pause(connection: AsyncConnection, schedule_id: UUID, *, reason: str, now: datetime | None) -> None:
+async def schedules_pause(connection: Connection, schedule_id: UUID, *, reason: str, now: datetime | None) -> None:
     """Pause a schedule that no clock can follow."""
     await _run(connection, "schedules_pause", {"now": now, "id": schedule_id, "reason": reason})
 
 
 async def schedules_put_off(
-    connection: AsyncConnection, schedule_id: UUID, *, reason: str, wait: float, now: datetime | None
+    connection: Connection, schedule_id: UUID, *, reason: str, wait: float, now: datetime | None
 ) -> None:
     """Write down why a fire was refused; it is tried again after `wait` seconds."""
     values = {"now": now, "id": schedule_id, "reason": reason, "wait": wait}
     await _run(connection, "schedules_put_off", values)
 
 
-async def schedules_outlook(connection: AsyncConnection, *, now: datetime | None) -> Outlook:
+async def schedules_outlook(connection: Connection, *, now: datetime | None) -> Outlook:
     """Return when the next schedule is due, and how many are being refused."""
-    return Outlook(**(await _run(connection, "schedules_outlook", {"now": now})).mappings().one())
+    return Outlook(**(await _run(connection, "schedules_outlook", {"now": now})).one())
 
 
-async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
-    return await connection.execute(STATEMENTS.clause(name), values)
+async def _run(connection: Connection, name: str, values: Mapping[str, object]) -> Rows:
+    return await connection.execute(STATEMENTS[name], values)

@@ -13,13 +13,13 @@ from uuid import UUID
 import structlog
 from celery import Celery
 from prometheus_client import Gauge
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.rule import read_rule
 from tidewheel_common.crypto.sealed import Sealer, Subject, Unsealable
+from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_scheduler import sync_queries as queries
 from tidewheel_scheduler.beat_entries import BeatEntry, read_entries
 from tidewheel_scheduler.sync_queries import Plot, Synced
@@ -36,7 +36,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class Sync:
     """Synchronises once; a tick that was cut short by a lost connection is made again."""
 
-    engine: AsyncEngine
+    engine: Engine
     sealer: Sealer
     app: Celery
     wake_fire: Callable[[], None]
@@ -74,7 +74,7 @@ class Sync:
         self.refused.set(len(refused))
 
     async def _keep(
-        self, connection: AsyncConnection, tenant: UUID, entry: BeatEntry, kept: Synced | None, now: datetime
+        self, connection: Connection, tenant: UUID, entry: BeatEntry, kept: Synced | None, now: datetime
     ) -> None:
         try:
             anchor = now if kept is None or kept.every != entry.every else kept.starts_at

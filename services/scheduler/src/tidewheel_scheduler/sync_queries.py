@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.rows import Rows
 from tidewheel_common.store.sql import load_statements
 from tidewheel_scheduler.beat_entries import BeatEntry
 
@@ -53,27 +51,27 @@ class Plot:
     paused_at: datetime | None
 
 
-async def sync_lock(connection: AsyncConnection) -> None:
+async def sync_lock(connection: Connection) -> None:
     """Wait for the turn to synchronise."""
     await _run(connection, "sync_lock", {})
 
 
 async def tenant_ensure(
-    connection: AsyncConnection, tenant_id: UUID, name: str, *, now: datetime | None
+    connection: Connection, tenant_id: UUID, name: str, *, now: datetime | None
 ) -> tuple[UUID, datetime]:
     """Return a tenant by its name, made with this id where it is missing, and the clock."""
     row = (await _run(connection, "tenant_ensure", {"id": tenant_id, "name": name, "now": now})).one()
     return row.id, row.now
 
 
-async def synced_find(connection: AsyncConnection, tenant_id: UUID) -> dict[str, Synced]:
+async def synced_find(connection: Connection, tenant_id: UUID) -> dict[str, Synced]:
     """Hold every schedule that came from an app, by name."""
-    rows = (await _run(connection, "synced_find", {"tenant_id": tenant_id})).mappings()
+    rows = await _run(connection, "synced_find", {"tenant_id": tenant_id})
     return {row["name"]: Synced(**row) for row in rows}
 
 
 async def synced_insert(
-    connection: AsyncConnection, entry: BeatEntry, *, tenant_id: UUID, schedule_id: UUID, payload: bytes, plot: Plot
+    connection: Connection, entry: BeatEntry, *, tenant_id: UUID, schedule_id: UUID, payload: bytes, plot: Plot
 ) -> bool:
     """Keep a new entry; False when a schedule that somebody made has its name."""
     values = {
@@ -89,20 +87,18 @@ async def synced_insert(
 
 
 async def synced_update(
-    connection: AsyncConnection, entry: BeatEntry, *, schedule_id: UUID, payload: bytes, plot: Plot, now: datetime
+    connection: Connection, entry: BeatEntry, *, schedule_id: UUID, payload: bytes, plot: Plot, now: datetime
 ) -> None:
     """Follow an entry that has changed, or that is back."""
     values = {**asdict(entry), **asdict(plot), "id": schedule_id, "payload": payload, "now": now}
     await _run(connection, "synced_update", values)
 
 
-async def synced_pause(
-    connection: AsyncConnection, names: Sequence[str], *, tenant_id: UUID, now: datetime
-) -> list[str]:
+async def synced_pause(connection: Connection, names: Sequence[str], *, tenant_id: UUID, now: datetime) -> list[str]:
     """Pause the entries that are none of these; return their names."""
     values = {"tenant_id": tenant_id, "names": list(names), "now": now}
     return list((await _run(connection, "synced_pause", values)).scalars())
 
 
-async def _run(connection: AsyncConnection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
-    return await connection.execute(_STATEMENTS.clause(name), values)
+async def _run(connection: Connection, name: str, values: Mapping[str, object]) -> Rows:
+    return await connection.execute(_STATEMENTS[name], values)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler import queries
 
 SHORTEST_GAP = 5.0
@@ -68,7 +68,7 @@ class Vigil:
         clock: seconds that never jump; only differences count.
     """
 
-    def __init__(self, engine: AsyncEngine, *, gap: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, engine: Engine, *, gap: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.gap = gap
         self._engine = engine
         self._clock = clock

@@ -23,6 +23,7 @@ from tidewheel_common.core.notification import note
 from tidewheel_common.core.submission import Candidate, read_candidate, untimely
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.store.expression import clause
 from tidewheel_common.store.sql import load_statements
 
 _STATEMENTS: Final = load_statements("tidewheel_client.sqlalchemy")
@@ -104,14 +105,14 @@ class Enqueuer:
         return self._insert(session, candidate)
 
     def _insert(self, session: Session, candidate: Candidate) -> UUID:
-        found = session.execute(_STATEMENTS.clause("tenant_find"), {"name": self._tenant}).one_or_none()
+        found = session.execute(clause(_STATEMENTS["tenant_find"]), {"name": self._tenant}).one_or_none()
         if found is None:
             raise NotConfigured(f"There is no tenant {self._tenant!r} in this database; correct TIDEWHEEL_TENANT.")
         now: datetime = found.now
         if faults := untimely(candidate, now):
             raise _invalid(faults)
         task_id = self._new_id()
-        session.execute(_STATEMENTS.clause("task_enqueue"), self._row(candidate, task_id, found.id))
+        session.execute(clause(_STATEMENTS["task_enqueue"]), self._row(candidate, task_id, found.id))
         return task_id
 
     def _row(self, candidate: Candidate, task_id: UUID, tenant: UUID) -> Mapping[str, Any]:

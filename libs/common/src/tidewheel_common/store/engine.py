@@ -1,22 +1,168 @@
-"""The one way to PostgreSQL: SQLAlchemy over asyncpg."""
+"""The one way to PostgreSQL: asyncpg's pool, which runs the statements of `.sql` files.
+
+SQLAlchemy describes the tables, builds the queries that truly vary, and migrates; it runs none of the statements,
+because its own way to the driver costs more than the statement itself where tasks come one at a time (ADR 40).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 import asyncpg
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from asyncpg.pool import Pool
+from sqlalchemy import Executable
 
-STATEMENT_TIMEOUT = 30.0
+from tidewheel_common.store.expression import render
+from tidewheel_common.store.rows import Row, Rows
+from tidewheel_common.store.sql import Statement
+
+STATEMENT_TIMEOUT: Final = 30.0
 """Seconds after which PostgreSQL gives up on a statement; no sweep is meant to take one."""
 
-_AWAY = ("08", "53", "57P")
-"""Classes of SQLSTATE: connection lost; out of connections, memory or disk; shutting down or starting up."""
+_CONNECT: Final = 5.0
+"""Seconds for a new connection, and for one that somebody else has."""
 
-_PASSING = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55P03", "57014", "58030"})
-"""Read-only (a standby), a session or statement that took too long, a lost race, a disk that refused."""
+_CLOSE: Final = 2.0
+"""Seconds that those who have a connection still get when the pool is closed."""
+
+_RECYCLE: Final = 300.0
+"""Seconds after which a connection that nobody uses is closed."""
 
 
-_UNIQUE_VIOLATION = "23505"
+class Connection:
+    """A connection that was lent. Each statement is a transaction of its own, but between `begin` and its end."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    async def execute(self, what: Statement | Executable, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """Run a statement with its parameters by their names.
+
+        Raises:
+            asyncpg.PostgresError: PostgreSQL refused it.
+            asyncpg.InterfaceError: the driver did, or the connection is closed.
+            OSError: the connection was lost.
+        """
+        if isinstance(what, Statement):
+            arguments = what.arguments(parameters)
+            if what.kind == "exec":
+                return Rows(touched=_touched(await self._driver.execute(what.positional, *arguments)))
+            return Rows(await self._driver.fetch(what.positional, *arguments))
+        text, values = render(what, parameters or {})
+        return Rows(await self._driver.fetch(text, *values))
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["Transaction"]:
+        """Run what follows as one transaction, or inside of one as a part that can be undone alone."""
+        transaction = Transaction(self._driver.transaction())
+        await transaction.start()
+        try:
+            yield transaction
+        except BaseException as error:
+            await self._undo(transaction, error)
+            raise
+        await transaction.commit()
+
+    async def _undo(self, transaction: "Transaction", error: BaseException) -> None:
+        if _may_be_busy(error):
+            # Nobody knows what it is in the middle of, and nothing may answer any more.
+            self._driver.terminate()
+        elif not self._driver.is_closed():
+            await transaction.rollback()
+
+
+class Transaction:
+    """A transaction, or a part of one; it is over after either of its verbs, and nothing happens at a second."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._open = False
+
+    async def start(self) -> None:
+        """Begin it."""
+        await self._driver.start()
+        self._open = True
+
+    async def commit(self) -> None:
+        """Keep what was done."""
+        if self._open:
+            self._open = False
+            await self._driver.commit()
+
+    async def rollback(self) -> None:
+        """Undo what was done."""
+        if self._open:
+            self._open = False
+            await self._driver.rollback()
+
+
+class Engine:
+    """A pool of connections. Nothing connects before the first statement.
+
+    Args:
+        size: the most connections that are held open.
+        options: of `asyncpg.create_pool`.
+    """
+
+    def __init__(self, size: int, options: Mapping[str, Any]) -> None:
+        self._size = size
+        self._options = options
+        self._pool: Pool[Any] | None = None
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which each statement is a transaction of its own, and one round trip.
+
+        Raises:
+            TimeoutError: none came free in time.
+            asyncpg.PostgresError: PostgreSQL refused the connection.
+            OSError: PostgreSQL does not answer.
+        """
+        pool = await self._opened()
+        async with asyncio.timeout(_CONNECT):
+            driver = await pool.acquire()
+        try:
+            yield Connection(driver)
+        except BaseException as error:
+            if _may_be_busy(error):
+                driver.terminate()
+            raise
+        finally:
+            await pool.release(driver)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """Lend a connection with a transaction; it is kept when the block ends well.
+
+        Raises:
+            TimeoutError, asyncpg.PostgresError, OSError: see `connect`.
+        """
+        async with self.connect() as connection, connection.begin():
+            yield connection
+
+    async def dispose(self) -> None:
+        """Close every connection; one that is lent for too long is cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE):
+                    await pool.close()
+
+    async def _opened(self) -> "Pool[Any]":
+        if self._pool is None:
+            # In here, not in the constructor: it belongs to the event loop that runs now.
+            pool = asyncpg.create_pool(
+                min_size=0,
+                max_size=self._size,
+                max_inactive_connection_lifetime=_RECYCLE,
+                reset=_keep,
+                record_class=Row,
+                **self._options,
+            )
+            self._pool = pool
+            await pool
+        return self._pool
 
 
 def open_engine(
@@ -25,9 +171,8 @@ def open_engine(
     application_name: str,
     pool_size: int = 4,
     synchronous_commit: bool = True,
-    autocommit: bool = False,
     keep_plans: bool = False,
-) -> AsyncEngine:
+) -> Engine:
     """Open a pool of connections. Nothing connects before the first statement.
 
     Args:
@@ -35,67 +180,32 @@ def open_engine(
         application_name: shown in `pg_stat_activity`.
         pool_size: the most connections that are held open.
         synchronous_commit: False only where every commit can be derived again (dispatch marks, heartbeats).
-        autocommit: each statement is its own transaction and one round trip.
         keep_plans: PostgreSQL may use a plan again, as it thinks best; for statements on single rows, and inserts.
     """
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=5.0,
-        pool_recycle=1800,
-        hide_parameters=True,
-        isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
-        connect_args={
-            "timeout": 5.0,
-            "server_settings": {
-                "application_name": application_name,
-                "jit": "off",
-                # A plan that was made while a table was empty must not be kept when it has filled: a burst of 200,000
-                # tasks made one dispatch take 18 s, until autovacuum had looked at the table.
-                "plan_cache_mode": "auto" if keep_plans else "force_custom_plan",
-                "synchronous_commit": "on" if synchronous_commit else "off",
-                "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
-                "idle_in_transaction_session_timeout": "60000",
-                "timezone": "UTC",
-            },
-        },
-    )
+    settings = {
+        "application_name": application_name,
+        "jit": "off",
+        # A plan that was made while a table was empty must not be kept when it has filled: a burst of 200,000
+        # tasks made one dispatch take 18 s, until autovacuum had looked at the table.
+        "plan_cache_mode": "auto" if keep_plans else "force_custom_plan",
+        "synchronous_commit": "on" if synchronous_commit else "off",
+        "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
+        "idle_in_transaction_session_timeout": "60000",
+        "timezone": "UTC",
+    }
+    options = {"dsn": url, "timeout": _CONNECT, "server_settings": settings, "max_cached_statement_lifetime": 0}
+    return Engine(pool_size, options)
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tell whether PostgreSQL may answer the same statement when it is asked again later.
-
-    The one place that knows. What is no fault of the statement is transient: PostgreSQL is away, restarts, has no
-    connection, memory or disk left, or was too slow. Whether a write was carried out is another matter.
-    """
-    cause: BaseException | None = error
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        cause = error.orig
-    state = getattr(cause, "sqlstate", None)
-    if isinstance(state, str):
-        return state.startswith(_AWAY) or state in _PASSING
-    # While a connection is made, the driver's own errors come through as they are.
-    return isinstance(cause, PoolTimeout | OSError) or _was_closed(cause)
+async def _keep(_: Any) -> None:
+    """Give a connection back as it is: no session of ours leaves anything behind, and asking would cost a round trip."""
 
 
-def _was_closed(error: BaseException | None) -> bool:
-    if isinstance(error, RuntimeError):
-        # Between a peer's reset and the driver's notice of it, uvloop answers a write with an error of its own.
-        return "handler is closed" in str(error)
-    return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+def _touched(status: str) -> int:
+    """Return how many rows a statement touched, from its command tag."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
 
 
-def refusal(error: BaseException) -> str:
-    """Return why something was refused, as a sentence without any value of a row."""
-    if isinstance(error, DBAPIError):
-        said = str(error.orig).partition("\n")[0].rpartition(">: ")[2].rstrip(".")
-        return f"The database refused it: {said}."
-    return f"It could not be worked out ({type(error).__name__}); the log says more."
-
-
-def violates_unique(error: DBAPIError) -> bool:
-    """Tell whether a unique key refused the row; any other refusal of the schema is a bug of ours."""
-    return getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION
+def _may_be_busy(error: BaseException) -> bool:
+    return isinstance(error, asyncio.CancelledError | OSError)

@@ -10,12 +10,10 @@ edges of the lifecycle that it takes, and says in one sentence what it does:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-
-from sqlalchemy import TextClause, bindparam, text
-from sqlalchemy.types import NULLTYPE
+from typing import Any
 
 from tidewheel_common.core.errors import Misconfigured
 from tidewheel_common.core.lifecycle import State
@@ -28,14 +26,30 @@ _OUTSIDE = {"(new)", "(deleted)"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One named statement. `kind` says what it returns: many rows, one row, or none."""
+    """One named statement.
+
+    Attributes:
+        kind: what it returns: many rows, one row, or none (`exec`).
+        sql: as it is written, with its parameters by name.
+        positional: as PostgreSQL takes it, with `$1` for the first of `names`.
+        names: its parameters, in the order of their places.
+    """
 
     name: str
     kind: str
     transitions: tuple[tuple[State | None, State | None], ...]
     summary: str
     sql: str
-    clause: TextClause
+    positional: str
+    names: tuple[str, ...]
+
+    def arguments(self, parameters: Mapping[str, Any] | None) -> Sequence[Any]:
+        """Return parameters in the order of their places.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        return [parameters[name] for name in self.names] if parameters else []
 
 
 class Statements(Mapping[str, Statement]):
@@ -55,10 +69,6 @@ class Statements(Mapping[str, Statement]):
     def __len__(self) -> int:
         """Count the statements."""
         return len(self._statements)
-
-    def clause(self, name: str) -> TextClause:
-        """Return a statement as SQLAlchemy runs it."""
-        return self._statements[name].clause
 
 
 def load_statements(package: str, filename: str = "queries.sql") -> Statements:
@@ -87,14 +97,15 @@ def _parse(name: str, kind: str, block: str, source: str) -> Statement:
     comments = [line.removeprefix("-- ") for line in block.splitlines() if line.startswith("-- ")]
     sql = "\n".join(line for line in block.splitlines() if not line.startswith("--")).strip().removesuffix(";")
     declared = _TRANSITION.search(block)
+    names = tuple(dict.fromkeys(_BIND.findall(sql)))
     return Statement(
         name=name,
         kind=kind,
         transitions=_edges(declared["edges"], f"{source}: {name}") if declared else (),
         summary=" ".join(line for line in comments if not line.startswith("transition:")),
         sql=sql,
-        # Without a type SQLAlchemy would cast each bind by its Python value; PostgreSQL infers better.
-        clause=text(sql).bindparams(*(bindparam(bind, type_=NULLTYPE) for bind in sorted(set(_BIND.findall(sql))))),
+        positional=_BIND.sub(lambda bind: f"${names.index(bind[1]) + 1}", sql),
+        names=names,
     )
 
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import ConfigDict
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import Instant, Strict
 from tidewheel_common.core.rule import Rule
 from tidewheel_common.core.validation import validate
+from tidewheel_common.store.engine import Connection
 from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.etag import check_match
@@ -88,7 +88,7 @@ async def trigger_schedule(request: Request, schedule_id: UUID) -> Response:
     parts, tenant = parts_of(request), tenant_of(request)
     key = read_key(request.headers)
     task_id = parts.new_id()
-    async with parts.transactions.begin() as connection:
+    async with parts.engine.begin() as connection:
         found = await schedule_queries.schedule_lock(connection, tenant, schedule_id)
         if found is None:
             raise not_found()
@@ -123,7 +123,7 @@ async def backfill_schedule(request: Request, schedule_id: UUID) -> Response:
     wanted = validate(BackfillRange, document, nul=may_hold_nul(body))
     if isinstance(wanted, list):
         raise invalid(wanted)
-    async with parts.transactions.begin() as connection:
+    async with parts.engine.begin() as connection:
         found = await schedule_queries.schedule_lock(connection, tenant_of(request), schedule_id)
         if found is None:
             raise not_found()
@@ -137,7 +137,7 @@ async def backfill_schedule(request: Request, schedule_id: UUID) -> Response:
 
 
 async def _fire(
-    connection: AsyncConnection, record: ScheduleRecord, entries: list[tuple[datetime, UUID]], *, reason: str
+    connection: Connection, record: ScheduleRecord, entries: list[tuple[datetime, UUID]], *, reason: str
 ) -> list[FireRecord]:
     rule = _rule_of(record)
     return await schedule_queries.schedule_fire(
@@ -183,7 +183,7 @@ async def skip_next_fire(request: Request, schedule_id: UUID) -> Response:
     """Skip the next time of a schedule, and only that; the ledger says so at once."""
     parts, tenant = parts_of(request), tenant_of(request)
     key = read_key(request.headers)
-    async with parts.transactions.begin() as connection:
+    async with parts.engine.begin() as connection:
         found = await schedule_queries.schedule_lock(connection, tenant, schedule_id)
         if found is None:
             raise not_found()

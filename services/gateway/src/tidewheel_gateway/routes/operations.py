@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidewheel_common.process.metrics import CONTENT_TYPE
-from tidewheel_common.store.engine import is_transient
+from tidewheel_common.store.errors import is_transient
 from tidewheel_gateway import declare, view
 from tidewheel_gateway.parts import Parts, parts_of
 from tidewheel_gateway.store import schema_obstacle

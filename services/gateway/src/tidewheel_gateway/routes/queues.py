@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import Instant, Strict
 from tidewheel_common.core.validation import validate
 from tidewheel_common.core.valve import Valve
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.streams.keys import VALVES
 from tidewheel_gateway import declare, queries, queue_queries, view
 from tidewheel_gateway.auth import Tenant
@@ -151,7 +151,7 @@ async def _change(request: Request, name: str, changes: Mapping[str, Any]) -> Re
     return Response(to_json(_settings(valve, now)), media_type=view.JSON)
 
 
-async def _require_operator(connection: AsyncConnection, tenant: Tenant) -> None:
+async def _require_operator(connection: Connection, tenant: Tenant) -> None:
     if not await queries.tenant_is(connection, tenant, OPERATOR):
         detail = f"Queues are shared by all tenants; use a key of the tenant `{OPERATOR}` to pause or limit one."
         raise Problem("operators_only", detail)

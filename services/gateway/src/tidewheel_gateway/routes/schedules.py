@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import Instant
 from tidewheel_common.core.validation import encode_payload, given, validate
 from tidewheel_common.crypto.sealed import Subject
+from tidewheel_common.store.engine import Connection
 from tidewheel_gateway import declare, queries, schedule_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
@@ -96,7 +96,7 @@ async def create_schedule(request: Request) -> Response:
         sealed = _seal(parts, tenant, schedule_id, payload)
         return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
 
-    async with parts.transactions.begin() as connection:
+    async with parts.engine.begin() as connection:
         now, taken = await schedule_queries.schedule_moment(connection, tenant, spec.name)
         if taken and key is None:  # with a key, it may be taken by this very request
             raise _name_taken()
@@ -117,7 +117,7 @@ async def create_schedule(request: Request) -> Response:
 
 
 async def keep_key(
-    connection: AsyncConnection, request: Request, body: bytes, key: str, *, made: UUID, now: datetime
+    connection: Connection, request: Request, body: bytes, key: str, *, made: UUID, now: datetime
 ) -> Stored | None:
     """Keep the idempotency key for what is made; return what it stands for when it was used before."""
     fingerprints, path, tenant = parts_of(request).fingerprints, request.scope["path"], tenant_of(request)
@@ -237,7 +237,7 @@ async def resume_schedule(request: Request, schedule_id: UUID) -> Response:
 async def change_schedule(request: Request, schedule_id: UUID, change: Change) -> Response:
     """Change a schedule under a lock, unless it is not what the caller has read any more."""
     parts = parts_of(request)
-    async with parts.transactions.begin() as connection:
+    async with parts.engine.begin() as connection:
         found = await schedule_queries.schedule_lock(connection, tenant_of(request), schedule_id)
         if found is None:
             raise not_found()
@@ -260,7 +260,7 @@ async def change_schedule(request: Request, schedule_id: UUID, change: Change) -
 async def delete_schedule(request: Request, schedule_id: UUID) -> Response:
     """Delete a schedule. Tasks that it fired go on."""
     tenant = tenant_of(request)
-    async with parts_of(request).transactions.begin() as connection:
+    async with parts_of(request).engine.begin() as connection:
         found = await schedule_queries.schedule_lock(connection, tenant, schedule_id)
         if found is None:
             raise not_found()
