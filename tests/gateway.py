@@ -8,8 +8,7 @@ from uuid import UUID
 
 import httpx2
 from fastapi import FastAPI
-from sqlalchemy import text
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.store.engine import Engine, open_engine

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, overload
 
 from pydantic_settings import BaseSettings
 
+from tidewheel_common.store.sql import Statement, parse_statements
+
 T = TypeVar("T")
 
 _POLL = 0.01  # seconds
@@ -59,3 +61,8 @@ async def wait_until(
             await asyncio.wait_for(never.wait(), _POLL)
         except TimeoutError:
             continue
+
+
+def text(sql: str) -> Statement:
+    """Return a statement of a test's own, with its parameters by name (`:name`)."""
+    return parse_statements(f"-- name: of_a_test :many\n{sql}", source="a test")["of_a_test"]

@@ -2,7 +2,7 @@
 
 import re
 
-from sqlalchemy import text
+from tests.support import text
 
 from tidewheel_common.store.engine import Connection, Engine
 

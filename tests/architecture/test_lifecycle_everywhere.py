@@ -12,6 +12,7 @@ from tidewheel_common.core.chart import page
 from tidewheel_common.core.lifecycle import SWEEP_COLUMNS, State
 from tidewheel_common.core.task import Delivery, Priority
 from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.tables import tasks
 
 INSTANT = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -36,7 +37,7 @@ async def accepts(engine: Engine, state: str, columns: set[str], **others: objec
     }
     try:
         async with engine.begin() as connection:
-            await connection.execute(insert(tasks).values(row))
+            await connection.execute(render(insert(tasks).values(row)))
     except IntegrityConstraintViolationError:
         return False
     return True

@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import ColumnElement, func, insert, select, text, update
+from sqlalchemy import ColumnElement, func, insert, select, update
+from tests.support import text
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine, open_engine
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.store.tables import executors, queues, tasks, watch
 from tidewheel_common.streams.client import Redis, open_redis
@@ -72,18 +74,18 @@ class Rig:
         executor_id = uuid4()
         row = {"id": executor_id, "hostname": "here", "pid": 1, "queues": list(queues), "handlers": list(handlers)}
         async with self.engine.connect() as connection:
-            await connection.execute(insert(executors).values(**row, heartbeat_at=ago(silent)))
+            await connection.execute(render(insert(executors).values(**row, heartbeat_at=ago(silent))))
         return executor_id
 
     async def jumped(self) -> None:
         """Let the schedulers note a jump of the clock."""
         async with self.engine.connect() as connection:
-            await connection.execute(insert(watch).values(id=1, since=ago(0), seen_at=ago(0), jumped_at=ago(0)))
+            await connection.execute(render(insert(watch).values(id=1, since=ago(0), seen_at=ago(0), jumped_at=ago(0))))
 
     async def gone(self, executor_id: UUID) -> None:
         """Let an executor leave."""
         async with self.engine.connect() as connection:
-            await connection.execute(executors.delete().where(executors.c.id == executor_id))
+            await connection.execute(render(executors.delete().where(executors.c.id == executor_id)))
 
     async def tasks(self, count: int, state: str = "ready", **columns: object) -> list[UUID]:
         """Write tasks; their ids grow."""
@@ -105,7 +107,7 @@ class Rig:
         values = [{"id": task_id, **common} for task_id in ids]
         async with self.engine.connect() as connection:
             for start in range(0, count, 500):
-                await connection.execute(insert(tasks).values(values[start : start + 500]))
+                await connection.execute(render(insert(tasks).values(values[start : start + 500])))
         return ids
 
     async def history(self, count: int) -> None:
@@ -124,23 +126,23 @@ class Rig:
     async def set(self, task_id: UUID, **columns: object) -> None:
         """Change a row behind the dispatcher's back."""
         async with self.engine.connect() as connection:
-            await connection.execute(update(tasks).where(tasks.c.id == task_id).values(**columns))
+            await connection.execute(render(update(tasks).where(tasks.c.id == task_id).values(**columns)))
 
     async def valve(self, name: str = "default", **columns: object) -> None:
         """Set what keeps a queue back, as the gateway would."""
         async with self.engine.connect() as connection:
-            await connection.execute(queues.delete().where(queues.c.name == name))
-            await connection.execute(insert(queues).values(name=name, **columns))
+            await connection.execute(render(queues.delete().where(queues.c.name == name)))
+            await connection.execute(render(insert(queues).values(name=name, **columns)))
 
     async def row(self, task_id: UUID) -> Mapping[str, Any]:
         """Read a task."""
         async with self.engine.connect() as connection:
-            return dict((await connection.execute(select(tasks).where(tasks.c.id == task_id))).one())
+            return dict((await connection.execute(render(select(tasks).where(tasks.c.id == task_id)))).one())
 
     async def states(self) -> dict[str, int]:
         """Count the tasks by state."""
         async with self.engine.connect() as connection:
-            rows = await connection.execute(select(tasks.c.state, func.count()).group_by(tasks.c.state))
+            rows = await connection.execute(render(select(tasks.c.state, func.count()).group_by(tasks.c.state)))
             return {row[0]: row[1] for row in rows}
 
     async def hints(self, queue: str = "default", priority: Priority = Priority.MEDIUM) -> list[Hint]:

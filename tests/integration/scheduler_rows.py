@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import Table, insert, select
+from tests.support import text
 
 from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.tables import attempts, executors, fires, schedules, tasks, watch
 from tidewheel_scheduler.queries import STATEMENTS
 
@@ -135,12 +137,12 @@ class Rows:
 
     async def _all(self, table: Table) -> list[Mapping[str, Any]]:
         async with self._engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(select(table)))]
+            return [dict(row) for row in (await connection.execute(render(select(table))))]
 
     async def _insert(self, table: Table, rows: list[dict[str, object]]) -> None:
         async with self._engine.begin() as connection:
             for start in range(0, len(rows), 500):
-                await connection.execute(insert(table).values(rows[start : start + 500]))
+                await connection.execute(render(insert(table).values(rows[start : start + 500])))
 
 
 def count(registry: CollectorRegistry, name: str, **labels: str) -> float:

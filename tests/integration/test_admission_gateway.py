@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from tests.gateway import KEY, serving
 from tests.integration.test_gateway_process import Running, gateway
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.problems import Problem

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 from tests.integration.dispatcher_rig import Rig, ago, opened_rig
+from tests.support import text
 
 from tidewheel_common.process.loop import AGAIN
 

@@ -9,6 +9,7 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.tables import queues
 from tidewheel_dispatcher.grants import ROOM_PAUSE
 
@@ -91,9 +92,9 @@ async def test_a_rate_lets_a_seconds_worth_go_and_then_what_time_brings(rig: Rig
     await rig.relay.tick()
     assert await rig.states() == {"queued": 10, "ready": 40}
     async with rig.engine.connect() as connection:
-        left = (await connection.execute(select(queues.c.tokens))).scalar_one()
+        left = (await connection.execute(render(select(queues.c.tokens)))).scalar_one()
         assert left == 0
-        await connection.execute(queues.update().values(tokens_at=ago(0.55)))
+        await connection.execute(render(queues.update().values(tokens_at=ago(0.55))))
     await rig.relay.tick()
     assert (await rig.states())["queued"] in {15, 16}
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 from tests.execution import Queued, insert
+from tests.support import text
 
 from tidewheel_common.core.decide import Transition
 from tidewheel_common.core.lifecycle import State

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import text
 from tests.gateway import Gateway, serving
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 TASK = {"handler": "demo.echo"}
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 from tests.gateway import KEYS, Gateway, serving
+from tests.support import text
 
 from tidewheel_gateway.app import Sources
 

@@ -7,11 +7,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, func, insert, select
+from tests.support import text
 
 from tidewheel_common.core.lifecycle import FINAL, SWEEP_COLUMNS, State
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine, open_engine
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.store.tables import attempts, fires, idempotency_keys, tasks
 from tidewheel_reaper import queries
@@ -33,12 +35,12 @@ async def store(database_url: str) -> AsyncIterator[Engine]:
 async def add(store: Engine, table: Table, *rows: dict[str, Any]) -> None:
     async with store.connect() as connection:
         for start in range(0, len(rows), 500):
-            await connection.execute(insert(table).values(rows[start : start + 500]))
+            await connection.execute(render(insert(table).values(rows[start : start + 500])))
 
 
 async def count(store: Engine, table: Table) -> int:
     async with store.connect() as connection:
-        return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+        return int((await connection.execute(render(select(func.count()).select_from(table)))).scalar_one())
 
 
 def task(state: State, at: datetime = NOW, **columns: object) -> dict[str, Any]:
@@ -89,7 +91,7 @@ async def test_attempts_go_with_their_task_and_only_with_it(store: Engine) -> No
     await add(store, attempts, attempt(gone["id"], 1), attempt(gone["id"], 2), attempt(kept["id"], 1))
     async with store.connect() as connection:
         await queries.tasks_remove(connection, most=10, now=NOW)
-        left = (await connection.execute(select(attempts.c.task_id))).scalars()
+        left = (await connection.execute(render(select(attempts.c.task_id)))).scalars()
     assert left == [kept["id"]]
 
 
@@ -109,9 +111,8 @@ async def test_the_pause_ends_when_the_next_task_may_go(store: Engine) -> None:
     remove = Remove(store, ReaperMetrics(CollectorRegistry()))
     row = task(State.CANCELLED, remove_at=None)
     async with store.connect() as connection:
-        await connection.execute(
-            insert(tasks).values({**row, "remove_at": func.clock_timestamp() + timedelta(seconds=30)})
-        )
+        due = func.clock_timestamp() + timedelta(seconds=30)
+        await connection.execute(render(insert(tasks).values({**row, "remove_at": due})))
     pause = await remove.tick()
     assert pause is not None
     assert 20 < pause <= 30
@@ -154,7 +155,7 @@ async def test_an_expired_key_goes_only_after_its_tasks(store: Engine) -> None:
     )
     async with store.connect() as connection:
         assert await queries.idempotency_keys_remove(connection, most=10, keep=60.0, now=NOW) == 2
-        rows = {row.key: row.expires_at for row in await connection.execute(select(idempotency_keys))}
+        rows = {row.key: row.expires_at for row in await connection.execute(render(select(idempotency_keys)))}
     assert rows == {"needed": NOW + timedelta(seconds=60), "fresh": NOW + timedelta(seconds=1)}
 
 

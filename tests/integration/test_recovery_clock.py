@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from tests.integration.scheduler_rows import Rows, Wakes, after
+from tests.support import text
 
 from tidewheel_common.store.engine import Engine
 from tidewheel_dispatcher.queries import watch_witness

@@ -13,9 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
 from tests.integration.scheduler_rows import Rows
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_SCHEDULER

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from tests.integration.scheduler_rows import NOW, TENANT, Rows, Wakes, after, count
+from tests.support import text
 
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine, open_engine

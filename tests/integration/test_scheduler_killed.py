@@ -9,10 +9,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 from tests.integration.scheduler_rows import Rows
 from tests.integration.test_scheduler_beat import MODULE, beat
-from tests.support import Surroundings, wait_until
+from tests.support import Surroundings, text, wait_until
 
 from tidewheel_common.store.engine import Engine
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after, count
+from tests.support import text
 
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine, open_engine

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after, count
+from tests.support import text
 
 from tidewheel_common.store.engine import Engine
 from tidewheel_scheduler.counts import Counts

@@ -12,11 +12,10 @@ import pytest
 from celery import Celery
 from celery.schedules import crontab, schedule, solar
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from tests.gateway import KEYS
 from tests.integration.scheduler_rows import NOW, Rows, Wakes, after
 from tests.integration.test_scheduler_beat import CELERY, MODULE, beat
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer

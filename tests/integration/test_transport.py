@@ -19,9 +19,8 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import text
 from tests.integration.throwaway import LOST, MARK, RAN
-from tests.support import wait_until
+from tests.support import text, wait_until
 
 from tidewheel_cli.embedded.program import Server, running
 from tidewheel_cli.embedded.valkey import prepare_valkey

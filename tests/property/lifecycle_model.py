@@ -23,6 +23,7 @@ from tidewheel_common.core.task import Delivery, Priority, Retry
 from tidewheel_common.store import tables
 from tidewheel_common.store.engine import Connection, Engine, open_engine
 from tidewheel_common.store.errors import is_transient
+from tidewheel_common.store.expression import render
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries as dispatcher
@@ -131,7 +132,7 @@ class World:
         query = select(task.id, task.state, task.attempt, task.lost, task.remove_at, logged.label("logged"))
 
         async def read(connection: Connection) -> dict[UUID, Row]:
-            found = await connection.execute(query)
+            found = await connection.execute(render(query))
             return {row.id: Row(State(row.state), row.attempt, row.lost, row.remove_at, row.logged) for row in found}
 
         rows: dict[UUID, Row] = self.run(read)
@@ -363,7 +364,7 @@ def believed(rows: Sequence[Any]) -> list[Attempt]:
 
 async def _clear(connection: Connection) -> None:
     for table in (tables.tasks, tables.attempts, tables.idempotency_keys):
-        await connection.execute(table.delete())
+        await connection.execute(render(table.delete()))
 
 
 def _standing(row: Any) -> Standing:

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import text
 from tests.chaos.ablation.without import without
 from tests.execution import SEALER
 from tests.gateway import serving
 from tests.property.lifecycle_model import TENANT, task_row
+from tests.support import text
 
 from tidewheel_common.crypto import sealed as sealing
 from tidewheel_common.crypto.sealed import Subject, Unsealable

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, null, s
 from tidewheel_common.core.fields import Instant
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.expression import render
 from tidewheel_common.store.tables import tasks
 from tidewheel_gateway.records import TaskRecord
 
@@ -101,7 +102,7 @@ async def list_tasks(connection: Connection, tenant: UUID, wanted: TaskFilter, b
     statement = _filtered(tenant, wanted)
     if below is not None:
         statement = statement.where(tasks.c.id < below)
-    rows = await connection.execute(statement.order_by(tasks.c.id.desc()).limit(wanted.limit + 1))
+    rows = await connection.execute(render(statement.order_by(tasks.c.id.desc()).limit(wanted.limit + 1)))
     records = [TaskRecord(**{**row, "state": State(row["state"])}) for row in rows[: wanted.limit]]
     return Page(records, more=len(rows) > wanted.limit)
 
@@ -113,7 +114,7 @@ def _filtered(tenant: UUID, wanted: TaskFilter) -> Select[tuple[object, ...]]:
 async def count_tasks(connection: Connection, tenant: UUID, wanted: TaskQuery) -> int:
     """Count a tenant's tasks."""
     statement = select(func.count()).select_from(tasks).where(tasks.c.tenant_id == tenant, *wanted.conditions())
-    return int((await connection.execute(statement)).scalar_one())
+    return int((await connection.execute(render(statement))).scalar_one())
 
 
 async def next_tasks(
@@ -123,4 +124,4 @@ async def next_tasks(
     statement = select(tasks.c.id).where(tasks.c.tenant_id == tenant, tasks.c.created_at <= until, *wanted.conditions())
     if behind is not None:
         statement = statement.where(tasks.c.id > behind)
-    return list((await connection.execute(statement.order_by(tasks.c.id).limit(most))).scalars())
+    return list((await connection.execute(render(statement.order_by(tasks.c.id).limit(most)))).scalars())

@@ -1,7 +1,7 @@
 """The one way to PostgreSQL: asyncpg's pool, which runs the statements of `.sql` files.
 
-SQLAlchemy describes the tables, builds the queries that truly vary, and migrates; it runs none of the statements,
-because its own way to the driver costs more than the statement itself where tasks come one at a time (ADR 40).
+SQLAlchemy describes the tables, builds the queries that truly vary (`expression.py`), and migrates; it runs none of the
+statements, because its own way to the driver costs more than the statement itself where tasks come one at a time (ADR 40).
 """
 
 import asyncio
@@ -11,11 +11,9 @@ from typing import Any, Final
 
 import asyncpg
 from asyncpg.pool import Pool
-from sqlalchemy import Executable
 
-from tidewheel_common.store.expression import render
 from tidewheel_common.store.rows import Row, Rows
-from tidewheel_common.store.sql import Statement
+from tidewheel_common.store.sql import Query, Statement
 
 STATEMENT_TIMEOUT: Final = 30.0
 """Seconds after which PostgreSQL gives up on a statement; no sweep is meant to take one."""
@@ -36,7 +34,7 @@ class Connection:
     def __init__(self, driver: Any) -> None:
         self._driver = driver
 
-    async def execute(self, what: Statement | Executable, parameters: Mapping[str, Any] | None = None) -> Rows:
+    async def execute(self, what: Statement | Query, parameters: Mapping[str, Any] | None = None) -> Rows:
         """Run a statement with its parameters by their names.
 
         Raises:
@@ -44,13 +42,10 @@ class Connection:
             asyncpg.InterfaceError: the driver did, or the connection is closed.
             OSError: the connection was lost.
         """
-        if isinstance(what, Statement):
-            arguments = what.arguments(parameters)
-            if what.kind == "exec":
-                return Rows(touched=_touched(await self._driver.execute(what.positional, *arguments)))
-            return Rows(await self._driver.fetch(what.positional, *arguments))
-        text, values = render(what, parameters or {})
-        return Rows(await self._driver.fetch(text, *values))
+        arguments = what.arguments(parameters)
+        if what.kind == "exec":
+            return Rows(touched=_touched(await self._driver.execute(what.positional, *arguments)))
+        return Rows(await self._driver.fetch(what.positional, *arguments))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["Transaction"]:

@@ -52,6 +52,19 @@ class Statement:
         return [parameters[name] for name in self.names] if parameters else []
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query that was built for one call, with its values in their places."""
+
+    positional: str
+    values: Sequence[Any]
+    kind: str = "many"
+
+    def arguments(self, _: Mapping[str, Any] | None) -> Sequence[Any]:
+        """Return its values; they are part of it."""
+        return self.values
+
+
 class Statements(Mapping[str, Statement]):
     """The statements of one file, by name."""
 
