@@ -214,7 +214,7 @@ async def queues_hold(
 
 def _valves(rows: Rows) -> tuple[dict[str, Valve], datetime | None]:
     found = rows
-    valves = {row["name"]: Valve(**{name: row[name] for name in row if name != "now"}) for row in found}
+    valves = {row["name"]: Valve(**{name: value for name, value in row.items() if name != "now"}) for row in found}
     return valves, found[0]["now"] if found else None
 
 

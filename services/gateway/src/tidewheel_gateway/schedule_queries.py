@@ -129,7 +129,7 @@ async def fires_list(
 def _timed(row: Row | None) -> tuple[ScheduleRecord, datetime] | None:
     if row is None:
         return None
-    return ScheduleRecord(**{name: row[name] for name in row if name != "now"}), row["now"]
+    return ScheduleRecord(**{name: value for name, value in row.items() if name != "now"}), row["now"]
 
 
 async def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
