@@ -62,8 +62,8 @@ class Connection:
     async def _undo(self, transaction: "Transaction", error: BaseException) -> None:
         if _may_be_busy(error):
             # Nobody knows what it is in the middle of, and nothing may answer any more.
-            self._driver.terminate()
-        elif not self._driver.is_closed():
+            _cut(self._driver)
+        elif _is_open(self._driver):
             await transaction.rollback()
 
 
@@ -121,7 +121,7 @@ class Engine:
             yield Connection(driver)
         except BaseException as error:
             if _may_be_busy(error):
-                driver.terminate()
+                _cut(driver)
             raise
         finally:
             await pool.release(driver)
@@ -200,6 +200,18 @@ def _touched(status: str) -> int:
     """Return how many rows a statement touched, from its command tag."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdigit() else 0
+
+
+def _is_open(driver: Any) -> bool:
+    try:
+        return not driver.is_closed()
+    except asyncpg.InterfaceError:  # it has ended, and the pool has taken it back
+        return False
+
+
+def _cut(driver: Any) -> None:
+    if _is_open(driver):
+        driver.terminate()
 
 
 def _may_be_busy(error: BaseException) -> bool:
