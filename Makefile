@@ -45,7 +45,7 @@ bench: $(SYNCED) ## measure a stack on this machine; ARGS="--only burst,idle", -
 load: $(SYNCED) ## load any deployment: ARGS="sustained", burst, soak, spike; --k6; TIDEWHEEL_URL, TIDEWHEEL_API_KEY
 	@exec $(BIN)/python -m tests.load.drive $(ARGS)
 
-bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--tasks 50000 --rounds 5 --only tidewheel pgqueuer"
+bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--rounds 5 --only tidewheel pgqueuer", --sweep
 	@exec $(BIN)/python -m tests.bench.peers.run $(ARGS)
 
 PEER_LOCKS := $(patsubst %.in,%.txt,$(wildcard tests/bench/peers/*/requirements.in))
