@@ -2,9 +2,10 @@ locals {
   issuer = "token.actions.githubusercontent.com"
 
   subjects = {
-    plan   = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
-    apply  = ["repo:${var.repository}:environment:${var.environment}"]
-    deploy = ["repo:${var.repository}:environment:${var.environment}"]
+    plan    = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
+    apply   = ["repo:${var.repository}:environment:${var.environment}"]
+    deploy  = ["repo:${var.repository}:environment:${var.environment}"]
+    cluster = ["repo:${var.repository}:environment:${var.environment}-cluster"]
   }
 }
 
@@ -62,5 +63,20 @@ resource "aws_iam_role_policy" "deploy" {
         Resource = var.cluster_arn
       },
     ]
+  })
+}
+
+# It installs what belongs to the whole cluster, as its administrator; in AWS it may only ask where the cluster is.
+resource "aws_iam_role_policy" "cluster" {
+  name = "find-the-cluster"
+  role = aws_iam_role.this["cluster"].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "eks:DescribeCluster"
+      Resource = var.cluster_arn
+    }]
   })
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of the roles: NAME-github-plan, -apply and -deploy."
+  description = "Prefix of the roles: NAME-github-plan, -apply, -deploy and -cluster."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "repository" {
 }
 
 variable "environment" {
-  description = "The GitHub environment whose reviewers stand before apply and deploy."
+  description = "The GitHub environment whose reviewers stand before apply and deploy; NAME-cluster is the one before the add-ons."
   type        = string
 }
 

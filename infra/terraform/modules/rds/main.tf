@@ -50,8 +50,8 @@ resource "aws_db_instance" "this" {
   storage_type          = "gp3"
   allocated_storage     = var.storage.start
   max_allocated_storage = var.storage.most
-  storage_encrypted     = true
-  kms_key_id            = var.kms_key_arn
+  storage_encrypted     = var.encrypted
+  kms_key_id            = var.encrypted ? var.kms_key_arn : null
 
   username                      = "tidewheel_owner"
   manage_master_user_password   = true

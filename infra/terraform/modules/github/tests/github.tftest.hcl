@@ -40,6 +40,19 @@ run "a_pull_request_can_only_look" {
   }
 }
 
+run "what_administers_the_cluster_has_an_environment_of_its_own" {
+  command = apply
+
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role.this["cluster"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == tolist(["repo:octo/tidewheel:environment:prod-cluster"])
+    error_message = "Whoever may deploy a service could administer the cluster."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.cluster.policy).Statement[0].Action == "eks:DescribeCluster"
+    error_message = "The role for the add-ons may do more in AWS than to find the cluster."
+  }
+}
+
 run "deploy_pushes_only_to_our_repositories" {
   command = plan
 

@@ -79,6 +79,28 @@ run "elasticache_takes_the_place_of_the_chart" {
   }
 }
 
+run "encryption_at_rest_is_switched_on_as_a_last_step" {
+  command = apply
+
+  variables {
+    encrypt_at_rest = false
+  }
+
+  assert {
+    condition     = output.addons.volumes_key == ""
+    error_message = "The class of disks asks for a key that was to come later."
+  }
+}
+
+run "the_cluster_has_two_administrators_and_a_deployer_of_one_namespace" {
+  command = plan
+
+  assert {
+    condition     = [for name in ["people", "cluster", "deploy"] : length(module.eks.namespaces[name])] == [0, 0, 1]
+    error_message = "The role that deploys services reaches beyond its namespace."
+  }
+}
+
 run "only_external_secrets_reads_secrets" {
   command = plan
 
