@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos certs verify-deploy verify-infra clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos addons certs verify-deploy verify-infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=
 
 verify-infra: $(SYNCED) ## Terraform and workflows with the real tools; TIDEWHEEL_TERRAFORM_MIRROR names a mirror of its providers
 	@exec $(BIN)/python -m tests.deploy.infra.verify
+
+addons: ## install what the charts stand on into the cluster of kubectl; ARGS="addons.json", --only keda, --remove
+	@exec $(PYTHON) infra/addons/install.py $(ARGS)
 
 certs: $(SYNCED) ## make the certificates and passwords of compose.yaml; what is there already stays
 	@$(BIN)/python deploy/compose/certs.py
