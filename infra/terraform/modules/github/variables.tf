@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of the roles: NAME-github-plan, -apply, -deploy and -cluster."
+  description = "Prefix of the roles: NAME-github-plan, -apply, -push, -deploy and -cluster."
   type        = string
 }
 
@@ -34,7 +34,7 @@ variable "state_key_arn" {
 }
 
 variable "repository_arns" {
-  description = "The image repositories that deploy pushes to."
+  description = "The image repositories that images are pushed to."
   type        = list(string)
 }
 

@@ -60,7 +60,7 @@ module "ecr" {
   source = "../ecr"
 
   name        = var.name
-  services    = local.services
+  services    = concat(local.services, ["cli"]) # the canary's
   kms_key_arn = module.kms.arns["data"]
   keep        = var.keep
 }

@@ -53,12 +53,20 @@ run "what_administers_the_cluster_has_an_environment_of_its_own" {
   }
 }
 
-run "deploy_pushes_only_to_our_repositories" {
-  command = plan
+run "only_main_pushes_and_only_to_our_repositories" {
+  command = apply
 
   assert {
-    condition     = tolist(jsondecode(aws_iam_role_policy.deploy.policy).Statement[1].Resource) == var.repository_arns
-    error_message = "Deploy could push an image elsewhere."
+    condition     = tolist(jsondecode(aws_iam_role.this["push"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == tolist(["repo:octo/tidewheel:ref:refs/heads/main"])
+    error_message = "A branch that nobody has reviewed could push an image."
+  }
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role_policy.push.policy).Statement[1].Resource) == var.repository_arns
+    error_message = "An image could be pushed elsewhere."
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.deploy.policy, "ecr:PutImage")
+    error_message = "What releases an image could also make one."
   }
 }
 
