@@ -128,6 +128,17 @@ def _scripts() -> Iterator[tuple[str, str]]:
                     yield f"{path.name}: {name}, step {number}", re.sub(r"\$\{\{.*?\}\}", "expression", step["run"])
 
 
+def hadolint() -> Iterator[Outcome]:
+    """Let hadolint read the Dockerfiles that are not the services' own."""
+    told = _run(*CHART_TOOLS, "hadolint", "--version")
+    if told.returncode:
+        yield Outcome("hadolint", "its environment cannot be installed")
+        return
+    files = [str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("examples/*/Dockerfile")]
+    done = _run(*CHART_TOOLS, "hadolint", *files)
+    yield Outcome("hadolint", ", ".join(files), told.stdout.split()[-1], tuple(done.stdout.splitlines()))
+
+
 def addons() -> Iterator[Outcome]:
     """Render the add-ons' own charts with Helm, and check their objects against Kubernetes' schemas."""
     done = _run(*CHART_TOOLS, "python", "deploy/verify/addons.py")

@@ -13,12 +13,21 @@ from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
 from tests.deploy.infra.standin import findings as moto_findings
 from tests.deploy.infra.terraform import Terraform, stacks, terraform_here
 
+LINTERS = (
+    linters.checkov,
+    linters.addons,
+    linters.hadolint,
+    linters.zizmor,
+    linters.actionlint,
+    linters.shellcheck,
+)
+
 
 def main() -> int:
     """Check everything that can be checked here."""
     with terraform_here(fetch=True) as terraform:
         outcomes = list(_terraform(terraform))
-    for linter in (linters.checkov, linters.addons, linters.zizmor, linters.actionlint, linters.shellcheck):
+    for linter in LINTERS:
         outcomes += [_told(each) for each in linter()]
     return int(not all(outcomes))
 

@@ -42,10 +42,12 @@ resource "aws_db_instance" "this" {
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.postgres
-  instance_class = var.instance_class
-  db_name        = "tidewheel"
-  port           = 5432
-  multi_az       = var.multi_az
+  # A change of `postgres` is asked for by a person and seen in the plan.
+  allow_major_version_upgrade = true
+  instance_class              = var.instance_class
+  db_name                     = "tidewheel"
+  port                        = 5432
+  multi_az                    = var.multi_az
 
   storage_type          = "gp3"
   allocated_storage     = var.storage.start
