@@ -148,7 +148,8 @@ def addons() -> Iterator[Outcome]:
     said = json.loads(done.stdout)
     foreign = ", ".join(said["foreign"])
     yield Outcome(f"schemas of {foreign}", "they belong to operators; Kubernetes has none")
-    yield Outcome("charts of others in infra/addons", "no registry of charts is reached; ours are written beside copies of their values")
+    unreached = "no registry of charts is reached; our values are written beside copies of theirs"
+    yield Outcome("charts of others in infra/addons", unreached)
     yield Outcome("helm", "infra/addons/charts, with Kubernetes' schemas", said["helm"], tuple(said["findings"]))
 
 
