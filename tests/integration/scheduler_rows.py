@@ -1,6 +1,5 @@
 """Rows for the scheduler's tests, and the one instant at which they happen."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +7,6 @@ from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Table, insert, select
-from sqlalchemy.dialects.postgresql import JSONB
 from tests.support import text
 
 from tidewheel_common.store.engine import Engine
@@ -139,12 +137,7 @@ class Rows:
 
     async def _all(self, table: Table) -> list[Mapping[str, Any]]:
         async with self._engine.connect() as connection:
-            found = await connection.execute(render(select(table)))
-        documents = {column.name for column in table.columns if isinstance(column.type, JSONB)}
-        return [
-            {name: json.loads(value) if value and name in documents else value for name, value in row.items()}
-            for row in found
-        ]
+            return [dict(row) for row in await connection.execute(render(select(table)))]
 
     async def _insert(self, table: Table, rows: list[dict[str, object]]) -> None:
         async with self._engine.begin() as connection:

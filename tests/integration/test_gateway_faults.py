@@ -141,7 +141,7 @@ async def test_without_redis_tasks_are_accepted_all_the_same(database_url: str) 
 async def test_when_every_connection_is_taken_calls_get_503(database_url: str, redis_url: str) -> None:
     async with serving(database_url, redis_url, pool_size=2) as gateway:
         assert (await gateway.http.get("/v1/tasks")).status_code == 200
-        gateway.parts.engine.pool._timeout = 0.05  # type: ignore[attr-defined]  # five seconds otherwise
+        gateway.parts.engine.patience = 0.05
         async with gateway.parts.engine.connect(), gateway.parts.engine.connect():
             read = await gateway.http.get("/v1/tasks")
             submitted = await gateway.http.post("/v1/tasks", json=TASK)

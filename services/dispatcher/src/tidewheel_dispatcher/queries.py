@@ -198,6 +198,12 @@ async def keys_unpark(connection: Connection, keys: Sequence[Key], *, now: datet
     return result.touched
 
 
+async def limits_exist(connection: Connection) -> tuple[bool, bool]:
+    """Tell whether anything is set for a queue, and whether a task with a concurrency key is in a line."""
+    row = (await connection.execute(_STATEMENTS["limits_exist"])).one()
+    return row.valved, row.keyed
+
+
 async def queues_valves(
     connection: Connection, *, now: datetime | None = None
 ) -> tuple[dict[str, Valve], datetime | None]:

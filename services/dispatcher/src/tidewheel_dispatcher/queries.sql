@@ -199,6 +199,14 @@ UPDATE tasks
   FROM parked, clock
  WHERE tasks.id = parked.id AND tasks.state = 'ready';
 
+-- name: limits_exist :one
+-- Tell in one round trip what most dispatches need not heed: whether anything is set for a queue, and whether a task with a
+-- concurrency key is in a line.
+SELECT EXISTS (
+           SELECT FROM queues WHERE paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL
+       ) AS valved,
+       EXISTS (SELECT FROM tasks WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL) AS keyed;
+
 -- name: queues_valves :many
 -- Read what is set for queues, and the clock; few queues have anything set.
 SELECT name, paused_at, paused_until, rate, concurrency, tokens, tokens_at,

@@ -109,8 +109,8 @@ class Relay:
             ready = await self._lookout.look(connection)
             if not ready:
                 return [], set(), False
-            valves, now = await queries.queues_valves(connection)
-            keyed = await queries.keyed_ready(connection)
+            valved, keyed = await queries.limits_exist(connection)
+            valves, now = await queries.queues_valves(connection) if valved else ({}, None)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
         lines = urgent_first(
             each for each in ready if each.line.queue not in paused and self._roster.served.serves(each.line.queue)

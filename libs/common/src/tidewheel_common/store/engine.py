@@ -5,6 +5,7 @@ statements, because its own way to the driver costs more than the statement itse
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -98,12 +99,16 @@ class Engine:
     Args:
         size: the most connections that are held open.
         options: of `asyncpg.create_pool`.
+
+    Attributes:
+        patience: seconds for which a connection is waited for.
     """
 
     def __init__(self, size: int, options: Mapping[str, Any]) -> None:
         self._size = size
         self._options = options
         self._pool: Pool[Any] | None = None
+        self.patience = _CONNECT
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -115,7 +120,7 @@ class Engine:
             OSError: PostgreSQL does not answer.
         """
         pool = await self._opened()
-        async with asyncio.timeout(_CONNECT):
+        async with asyncio.timeout(self.patience):
             driver = await pool.acquire()
         try:
             yield Connection(driver)
@@ -151,6 +156,7 @@ class Engine:
                 min_size=0,
                 max_size=self._size,
                 max_inactive_connection_lifetime=_RECYCLE,
+                init=_read_json,
                 reset=_keep,
                 record_class=Row,
                 **self._options,
@@ -190,6 +196,11 @@ def open_engine(
     }
     options = {"dsn": url, "timeout": _CONNECT, "server_settings": settings, "max_cached_statement_lifetime": 0}
     return Engine(pool_size, options)
+
+
+async def _read_json(driver: Any) -> None:
+    """Let documents come back as what they are; they are sent as text."""
+    await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
 
 
 async def _keep(_: Any) -> None:
