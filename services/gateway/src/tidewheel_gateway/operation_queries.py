@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
-
-MOST_GROUPS: Final = 200
-"""Groups of dead letters that are counted."""
 
 _STATEMENTS = load_statements("tidewheel_gateway", "operations.sql")
 
@@ -55,6 +51,14 @@ async def operation_find(connection: AsyncConnection, tenant_id: UUID, operation
     return (await connection.execute(_STATEMENTS.clause("operation_find"), parameters)).mappings().one_or_none()
 
 
+async def operations_list(
+    connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
+) -> Sequence[RowMapping]:
+    """Read a tenant's bulk operations, the newest first, from below an id."""
+    parameters = {"tenant_id": tenant_id, "below": below, "count": count}
+    return (await connection.execute(_STATEMENTS.clause("operations_list"), parameters)).mappings().all()
+
+
 async def operation_hold(connection: AsyncConnection) -> Held | None:
     """Hold the oldest bulk operation that is not over, until the transaction ends."""
     row = (await connection.execute(_STATEMENTS.clause("operation_hold"), {})).mappings().one_or_none()
@@ -76,7 +80,9 @@ async def operation_advance(
     await connection.execute(_STATEMENTS.clause("operation_advance"), parameters)
 
 
-async def dead_letters(connection: AsyncConnection, tenant_id: UUID) -> Sequence[RowMapping]:
-    """Count a tenant's dead tasks by their handler, error and reason, the most frequent first."""
-    parameters = {"tenant_id": tenant_id, "most": MOST_GROUPS}
+async def dead_letters(
+    connection: AsyncConnection, tenant_id: UUID, *, passed: int, count: int
+) -> Sequence[RowMapping]:
+    """Count a tenant's dead tasks by their handler, error and reason, the most frequent first, behind some groups."""
+    parameters = {"tenant_id": tenant_id, "passed": passed, "count": count}
     return (await connection.execute(_STATEMENTS.clause("dead_letters"), parameters)).mappings().all()
