@@ -91,6 +91,11 @@ async def tasks_expire(connection: AsyncConnection, *, now: datetime | None, siz
     return list((await _run(connection, "tasks_expire", values)).scalars())
 
 
+async def tasks_lapse(connection: AsyncConnection, *, now: datetime | None, size: int) -> list[bool]:
+    """Look at up to `size` tasks that should have begun by now; return of each whether it has not."""
+    return list((await _run(connection, "tasks_lapse", {"now": now, "size": size})).scalars())
+
+
 async def tasks_lost(
     connection: AsyncConnection,
     *,
