@@ -1,11 +1,10 @@
 """The statements of `operations.sql`, one typed function each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewheel_common.store.sql import load_statements
@@ -45,18 +44,20 @@ async def operation_insert(connection: AsyncConnection, row: OperationRow, *, no
     await connection.execute(_STATEMENTS.clause("operation_insert"), {**parameters, "now": now})
 
 
-async def operation_find(connection: AsyncConnection, tenant_id: UUID, operation_id: UUID) -> RowMapping | None:
+async def operation_find(connection: AsyncConnection, tenant_id: UUID, operation_id: UUID) -> dict[str, Any] | None:
     """Read a bulk operation of a tenant."""
     parameters = {"tenant_id": tenant_id, "id": operation_id}
-    return (await connection.execute(_STATEMENTS.clause("operation_find"), parameters)).mappings().one_or_none()
+    row = (await connection.execute(_STATEMENTS.clause("operation_find"), parameters)).mappings().one_or_none()
+    return None if row is None else dict(row)
 
 
 async def operations_list(
     connection: AsyncConnection, tenant_id: UUID, *, below: UUID | None, count: int
-) -> Sequence[RowMapping]:
+) -> list[dict[str, Any]]:
     """Read a tenant's bulk operations, the newest first, from below an id."""
     parameters = {"tenant_id": tenant_id, "below": below, "count": count}
-    return (await connection.execute(_STATEMENTS.clause("operations_list"), parameters)).mappings().all()
+    rows = await connection.execute(_STATEMENTS.clause("operations_list"), parameters)
+    return [dict(row) for row in rows.mappings()]
 
 
 async def operation_hold(connection: AsyncConnection) -> Held | None:
@@ -82,7 +83,8 @@ async def operation_advance(
 
 async def dead_letters(
     connection: AsyncConnection, tenant_id: UUID, *, passed: int, count: int
-) -> Sequence[RowMapping]:
+) -> list[dict[str, Any]]:
     """Count a tenant's dead tasks by their handler, error and reason, the most frequent first, behind some groups."""
     parameters = {"tenant_id": tenant_id, "passed": passed, "count": count}
-    return (await connection.execute(_STATEMENTS.clause("dead_letters"), parameters)).mappings().all()
+    rows = await connection.execute(_STATEMENTS.clause("dead_letters"), parameters)
+    return [dict(row) for row in rows.mappings()]

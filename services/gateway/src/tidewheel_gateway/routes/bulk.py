@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, from_json, to_json
-from sqlalchemy import RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -184,7 +183,7 @@ async def list_dead_letters(request: Request, wanted: Annotated[PageQuery, Query
         groups = await operation_queries.dead_letters(connection, tenant, passed=passed, count=wanted.limit + 1)
     shown = groups[: wanted.limit]
     following = parts.cursors.write(UUID(int=passed + len(shown)), scope) if len(groups) > wanted.limit else None
-    return Response(view.page([dict(group) for group in shown], following), media_type=view.JSON)
+    return Response(view.page(shown, following), media_type=view.JSON)
 
 
 async def _answer(
@@ -199,6 +198,6 @@ async def _answer(
     return Response(to_json(_shown(row)), status_code=status, headers=all_headers, media_type=view.JSON)
 
 
-def _shown(row: RowMapping) -> view.Json:
+def _shown(row: Mapping[str, Any]) -> view.Json:
     priority = None if row["priority"] is None else PRIORITY_WORDS[row["priority"]]
     return {**row, "filter": from_json(row["filter"]), "priority": priority}
