@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos certs verify-deploy verify-infra clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos addons certs verify-charts verify-deploy verify-infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ bench: $(SYNCED) ## measure a stack on this machine; ARGS="--only burst,idle", -
 load: $(SYNCED) ## load any deployment: ARGS="sustained", burst, soak, spike; --k6; TIDEWHEEL_URL, TIDEWHEEL_API_KEY
 	@exec $(BIN)/python -m tests.load.drive $(ARGS)
 
-bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--tasks 50000 --rounds 5 --only tidewheel pgqueuer"
+bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--rounds 5 --only tidewheel pgqueuer", --sweep
 	@exec $(BIN)/python -m tests.bench.peers.run $(ARGS)
 
 PEER_LOCKS := $(patsubst %.in,%.txt,$(wildcard tests/bench/peers/*/requirements.in))
@@ -57,14 +57,20 @@ lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
 chaos: $(SYNCED) ## break everything while tasks run, and count; SEED=7 MINUTES=30 RATE=150
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
-verify-infra: $(SYNCED) ## Terraform and workflows with the real tools; TIDEWHEEL_TERRAFORM_MIRROR names a mirror of its providers
+verify-infra: $(SYNCED) ## check Terraform, add-ons and workflows with the real tools; TIDEWHEEL_TERRAFORM_MIRROR names a mirror of its providers
 	@exec $(BIN)/python -m tests.deploy.infra.verify
+
+addons: ## install what the charts stand on into the cluster of kubectl; ARGS="addons.json", --only keda, --remove
+	@exec $(PYTHON) infra/addons/install.py $(ARGS)
 
 certs: $(SYNCED) ## make the certificates and passwords of compose.yaml; what is there already stays
 	@$(BIN)/python deploy/compose/certs.py
 
-verify-deploy: $(SYNCED) ## check the charts with Helm, Kubernetes' schemas, policies and linters, and say what ran
+verify-charts: $(SYNCED) ## check charts and images with Helm, Kubernetes' schemas, policies and linters, and say what ran
 	@$(BIN)/uv run --quiet --project deploy/verify --locked --group lint python deploy/verify/verify.py
+
+verify-deploy: ## both of these, one list of what ran and of what could not; fails when either does
+	@charts=0; $(MAKE) --no-print-directory verify-charts || charts=1; $(MAKE) --no-print-directory verify-infra && exit $$charts
 
 sync: $(SYNCED) ## bring .venv up to date with uv.lock
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import psutil
 from redis.asyncio import Redis
+from tests.bench.cpu import GENERATOR, Clocks, clocks, family, seconds_between
 from tests.stack import Stack
 
-GENERATOR = "load generator"
 _MIB = 1024 * 1024
 
 # A transaction that writes has a number, and numbers are given out at once; pg_stat_database lags by up to 10 s.
@@ -18,14 +18,18 @@ _DATABASE = """
            pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS writes
 """
 
+_SESSIONS = "SELECT pid, application_name FROM pg_stat_activity WHERE backend_type = 'client backend'"
+_OURS = "tidewheel-"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """All counters at one instant."""
 
     at: float
-    cpu: Mapping[str, float]
-    """Seconds by process, its children included."""
+    clocks: Clocks
+    own: float
+    """Seconds of CPU that the load generator has taken."""
     wal: int
     writes: int
     commands: int
@@ -36,7 +40,7 @@ class Cost:
     """What some tasks cost.
 
     Attributes:
-        cpu: microseconds for each task, by process.
+        cpu: microseconds for each task, by hop.
         wal: bytes for each task.
         writes: transactions that wrote, for each 1,000 tasks.
         commands: of Redis, for each 1,000 tasks.
@@ -64,10 +68,11 @@ class Meter:
         row = await self.database.fetchrow(_DATABASE)
         stats = await self.redis.info("stats")
         own = time.process_time()
-        services = Stack.read(self.stack.directory).services
+        sessions = {each["pid"]: _hop(each["application_name"]) for each in await self.database.fetch(_SESSIONS)}
         return Reading(
             at=time.monotonic(),
-            cpu={**{name: _cpu_seconds(pid) for name, pid in services.items()}, GENERATOR: own},
+            clocks=clocks(Stack.read(self.stack.directory).services, sessions),
+            own=own,
             wal=row["wal"],
             writes=row["writes"],
             commands=int(stats["total_commands_processed"]),
@@ -76,7 +81,8 @@ class Meter:
     async def cost(self, since: Reading, tasks: int) -> Cost:
         """Return what has been spent since a reading, for each of so many tasks."""
         now = await self.read()
-        spent = {name: now.cpu[name] - since.cpu[name] for name in now.cpu}
+        spent = seconds_between(since.clocks, now.clocks)
+        spent[GENERATOR] = spent.get(GENERATOR, 0.0) + now.own - since.own
         total = sum(spent.values()) or 1e-9
         return Cost(
             cpu={name: 1e6 * seconds / tasks for name, seconds in spent.items()},
@@ -91,27 +97,16 @@ class Meter:
         """Return MiB by process and kind: RSS counts shared pages in each process, PSS shares them out."""
         found: dict[str, float] = {}
         for name, pid in Stack.read(self.stack.directory).services.items():
-            family = _family(pid)
-            found[f"{name} RSS"] = sum(each.memory_info().rss for each in family) / _MIB
-            found[f"{name} PSS"] = sum(_pss(each) for each in family) / _MIB
+            processes = family(pid)
+            found[f"{name} RSS"] = sum(each.memory_info().rss for each in processes) / _MIB
+            found[f"{name} PSS"] = sum(_pss(each) for each in processes) / _MIB
         return found
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    head = psutil.Process(pid)
-    return [head, *head.children(recursive=True)]
-
-
-def _cpu_seconds(pid: int) -> float:
-    total = 0.0
-    for each in _family(pid):
-        try:
-            times = each.cpu_times()
-        except psutil.NoSuchProcess:  # ended just now; its parent has its time
-            continue
-        total += times.user + times.system
-        total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return total
+def _hop(application: str) -> str:
+    """Return whom a session of PostgreSQL works for; those without a service's name are of the bench itself."""
+    ours, _, part = application.partition(_OURS)
+    return GENERATOR if ours or not part else f"postgres for the {part.partition('-')[0]}"
 
 
 def _pss(process: psutil.Process) -> int:

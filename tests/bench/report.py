@@ -48,11 +48,20 @@ class Bar:
         return f"≤ {self.most:,g}" if self.most is not None else f"≥ {self.least:,g}"
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What does not fit into figures, as it is shown."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What one scenario found."""
 
     figures: list[Figure] = field(default_factory=list)
+    table: Table | None = None
     bars: list[Bar] = field(default_factory=list)
     cost: Cost | None = None
     count: Count = NOTHING
@@ -81,6 +90,7 @@ class Report:
                 }
                 for bar in self.bars
             ],
+            "table": None if self.table is None else asdict(self.table),
             "cost": None if self.cost is None else asdict(self.cost),
             "count": asdict(self.count),
             "refused": self.refused,

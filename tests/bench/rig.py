@@ -1,7 +1,7 @@
 """What every scenario works with: a running stack, connections to it, the ledger and the meter."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.support import wait_until
 REPOSITORY = Path(__file__).parents[2]
 BATCH = 1_000
 """Tasks in one `:batch` call: the most that it takes."""
+HANDLERS = "tests.bench.handlers"
 
 # Each half reads the entries of one partial index, however many tasks wait or are final.
 _BUSY = """
@@ -65,6 +66,8 @@ class Rig:
     meter: Meter
     ledger: Ledger
     scale: Scale
+    surroundings: Mapping[str, str]
+    """What the processes must be told besides their settings, for the handlers."""
 
     def singles(self, count: int, **task: Any) -> list[bytes]:
         """Encode so many submissions of one task each."""
@@ -121,24 +124,33 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(directory: Path, scale: Scale) -> AsyncIterator[Rig]:
+async def open_rig(directory: Path, scale: Scale, settings: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
     """Start a stack on a fresh directory and connect to it.
 
     Args:
         directory: empty; receives the data, the logs and the ledger.
         scale: how much is measured.
+        settings: `TIDEWHEEL_` variables of its processes; as delivered unless told.
     """
     ledger = Ledger(directory / "runs")
     surroundings = {"BENCH_LEDGER": str(ledger.path), "PYTHONPATH": str(REPOSITORY)}
-    arguments = ("--handlers", "tests.bench.handlers")
+    environment = {**surroundings, **(settings or {})}
     async with (
-        running_stack(directory, *arguments, environment=surroundings) as stack,
+        running_stack(directory, "--handlers", HANDLERS, environment=environment) as stack,
         open_pool(stack.api_url, stack.api_key) as pool,
         Redis.from_url(stack.redis_url) as redis,
     ):
         database = await asyncpg.connect(stack.database_url)
         try:
             meter = Meter(stack, database, redis)
-            yield Rig(stack=stack, pool=pool, database=database, meter=meter, ledger=ledger, scale=scale)
+            yield Rig(
+                stack=stack,
+                pool=pool,
+                database=database,
+                meter=meter,
+                ledger=ledger,
+                scale=scale,
+                surroundings=surroundings,
+            )
         finally:
             await database.close()

@@ -19,6 +19,12 @@ class Scale:
     sustained_seconds: int = 60
     edge_seconds: int = 10
     """The first and the last so many seconds of a load are compared."""
+    statement_tasks: int = 20_000
+    statement_seconds: int = 10
+    children: tuple[int, ...] = (1, 2, 3)
+    executor_tasks: int = 20_000
+    executor_slow_tasks: int = 300
+    """For each child."""
     variant_tasks: int = 10_000
     neighbour_rate: int = 100
     neighbour_seconds: float = 10.0
@@ -47,6 +53,11 @@ QUICK = Scale(
     sustained_rate=100,
     sustained_seconds=1,
     edge_seconds=1,
+    statement_tasks=200,
+    statement_seconds=1,
+    children=(1,),
+    executor_tasks=200,
+    executor_slow_tasks=10,
     variant_tasks=200,
     neighbour_rate=100,
     neighbour_seconds=0.3,

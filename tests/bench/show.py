@@ -5,20 +5,27 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from tests.bench.cpu import GENERATOR
 
 Row = tuple[str, ...]
 
 _WIDTH = 130
 
 HOPS = {
-    "gateway": "checks, seals and inserts it, in one transaction with others",
-    "postgres": "inserts it, and changes its row when it is queued, claimed and finished",
+    "gateway": "checks and seals it",
+    "postgres for the gateway": "inserts it, in one transaction with others",
     "scheduler": "makes it ready when it is due; asks what is due next",
+    "postgres for the scheduler": "the same; expires and rescues",
     "dispatcher": "claims it with others and pushes their hints",
+    "postgres for the dispatcher": "changes its row to `queued`, and says what is ready next",
     "valkey": "keeps the hint until it is acknowledged",
-    "executor": "pulls hints, claims, opens payloads, runs, seals results, finishes",
+    "executor": "pulls hints, packs them, acknowledges",
+    "executor, its children": "claim, open payloads, run, seal results, finish",
+    "postgres for the executor": "changes its row to `running`, then to `complete`, with its row in the execution log",
     "reaper": "removes it when its removal delay is over",
-    "load generator": "no part of Tidewheel, but on the same cores",
+    "postgres for the reaper": "deletes its rows",
+    "postgres, in the background": "writes WAL and checkpoints, cleans up",
+    GENERATOR: "no part of Tidewheel, but on the same cores; with its own session of PostgreSQL",
 }
 
 
@@ -81,6 +88,7 @@ def hops(scenarios: Mapping[str, Any]) -> tuple[Row, list[Row]]:
     return header, [*rows, total]
 
 
+FIGURE_HEADER = ("figure", "median", "range")
 COST_HEADER = (
     *("scenario", "CPU per 1,000 tasks", "WAL per task", "writing transactions per 1,000"),
     *("Redis commands per 1,000", "load generator's share of this CPU time", "all of it, of the machine's"),
@@ -100,7 +108,9 @@ def in_terminal(results: Mapping[str, Any]) -> None:
     say("Where", ("", ""), results["machine"].items())
     for name, scenario in scenarios.items():
         title = f"{name}: {scenario['title']} ({scenario['seconds']:.0f} s)"
-        say(title, ("figure", "median", "range"), figures(scenario))
+        say(title, FIGURE_HEADER, figures(scenario))
+        if (table := scenario.get("table")) is not None:
+            console.print("", _table(table["header"], table["rows"]), sep="\n")
     if _with_cost(scenarios):
         header, rows = hops(scenarios)
         say("What it cost", COST_HEADER, costs(scenarios))
@@ -142,4 +152,4 @@ def _with_cost(scenarios: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
 
 
 def _of_the_system(cpu: Mapping[str, float]) -> list[float]:
-    return [microseconds for process, microseconds in cpu.items() if process != "load generator"]
+    return [microseconds for process, microseconds in cpu.items() if process != GENERATOR]

@@ -35,6 +35,10 @@ class Producer:
         answer = await self._ask({})
         return int(answer["unfinished"]), int(answer["at"])
 
+    async def recorders(self) -> int:
+        """Return how many processes run handlers."""
+        return int((await self._ask({}))["recorders"])
+
     async def _ask(self, wish: dict[str, int]) -> dict[str, Any]:
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("A process that was started with pipes has them.")
@@ -70,12 +74,13 @@ async def on_stage(peer: Peer, python: Path) -> AsyncIterator[Cast]:
         records = directory / "records"
         records.mkdir()
         environment = {
-            **peer.environment,
+            **peer.variables,
             "DATABASE_URL": await stack.enter_async_context(embedded_postgres(directory / "postgres")),
             "REDIS_URL": await stack.enter_async_context(embedded_valkey(directory / "valkey")),
             "RECORDS": str(records),
             "PORT": str(free_ports(1)[0]),
             "SECRET": secrets.token_urlsafe(32),
+            "SETTINGS": json.dumps(peer.chosen),
             "PYTHONPATH": str(REPOSITORY),
             "PATH": f"{python.parent}:/usr/bin:/bin",
             "LC_ALL": "C.UTF-8",
@@ -96,7 +101,7 @@ async def on_stage(peer: Peer, python: Path) -> AsyncIterator[Cast]:
         stack.push_async_callback(_end, process)
         try:
             yield Cast(producer=Producer(process), workers=workers, records=records)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # a trial that takes too long is cancelled
             error.add_note(_logs(directory))
             raise
 

@@ -13,12 +13,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def surroundings() -> Mapping[str, str]:
-    """Return what the runner says: DATABASE_URL, REDIS_URL, RECORDS, PORT, SECRET."""
+    """Return what the runner says: DATABASE_URL, REDIS_URL, RECORDS, PORT, SECRET, SETTINGS."""
     return os.environ  # noqa: TID251 - this is where the programs read it, once for all
+
+
+def settings() -> Mapping[str, Any]:
+    """Return the settings that this trial is made with, by the names that the system's grid has."""
+    return dict(json.loads(surroundings()["SETTINGS"]))
 
 
 def become(*arguments: str, environment: Mapping[str, str] | None = None) -> NoReturn:
@@ -32,6 +37,7 @@ def run(
     enqueue: Callable[[int, int], None],
     unfinished: Callable[[int], int],
     work: Callable[[], None],
+    recorders: int,
     serve: Callable[[int], None] | None = None,
 ) -> None:
     """Do what the command line asks for.
@@ -41,6 +47,7 @@ def run(
         enqueue: takes the first number and how many; returns when the last is accepted.
         unfinished: takes how many were enqueued so far; returns how many of them have not durably ended.
         work: runs handlers until it is stopped.
+        recorders: how many processes run handlers, all workers together.
         serve: is one of the other processes.
     """
     command, *rest = sys.argv[1:]
@@ -51,12 +58,12 @@ def run(
     elif command == "serve" and serve is not None:
         serve(int(rest[0]))
     elif command == "produce":
-        _produce(enqueue, unfinished)
+        _produce(enqueue, unfinished, recorders)
     else:
         sys.exit(f"There is no command {command}.")
 
 
-def _produce(enqueue: Callable[[int, int], None], unfinished: Callable[[int], int]) -> None:
+def _produce(enqueue: Callable[[int, int], None], unfinished: Callable[[int], int], recorders: int) -> None:
     enqueued = 0
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
@@ -68,6 +75,6 @@ def _produce(enqueue: Callable[[int, int], None], unfinished: Callable[[int], in
             enqueued += wish["count"]
             answer = {"began": began, "ended": time.monotonic_ns()}
         else:
-            answer = {"unfinished": unfinished(enqueued), "at": time.monotonic_ns()}
+            answer = {"unfinished": unfinished(enqueued), "at": time.monotonic_ns(), "recorders": recorders}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

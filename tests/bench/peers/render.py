@@ -26,6 +26,7 @@ def page(results: Results) -> str:
         conditions=_conditions(results),
         rates=_table(Row.COLUMNS, [Row.of(system).cells() for system in ranked]),
         systems=_table(("system", "keeps tasks in", "does not have", "set up"), [_facts(system) for system in ranked]),
+        sources=_table(("system", "where that is written"), [_sources(system) for system in ranked if system.sources]),
         published=_table(("system", "published"), [(system.name, system.published) for system in ranked]),
         missing=_missing(results),
     )
@@ -56,6 +57,10 @@ def _conditions(results: Results) -> str:
 
 def _facts(system: System) -> tuple[str, ...]:
     return (system.name, system.stores, "; ".join(system.without) or "-", system.settings)
+
+
+def _sources(system: System) -> tuple[str, ...]:
+    return (system.name, "; ".join(system.sources))
 
 
 def _missing(results: Results) -> str:

@@ -22,6 +22,7 @@ class System:
     stores: str
     settings: str
     without: list[str]
+    sources: list[str]
     published: str
     trials: list[dict[str, float]] = field(default_factory=list)
 
@@ -32,8 +33,9 @@ class System:
             name=peer.name,
             version=peer.version,
             stores=peer.stores,
-            settings=peer.settings,
+            settings=peer.setup,
             without=list(peer.without),
+            sources=list(peer.sources),
             published=peer.published,
         )
 

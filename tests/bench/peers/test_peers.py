@@ -1,5 +1,7 @@
 """The comparison itself, small: two systems on real servers, every task counted."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,9 @@ from tests.bench.peers.record import ENTRY
 from tests.bench.peers.render import FIGURES, PAGE, page
 from tests.bench.peers.results import Results, Row, System
 from tests.bench.peers.run import compare
+from tests.bench.peers.sweep import fastest, record, sweep
 from tests.bench.peers.tally import Tally, count, entries, recorders
+from tests.bench.peers.trial import Failed
 
 TASKS = 200
 
@@ -54,6 +58,38 @@ def test_every_peer_is_described_and_locks_the_version_that_it_shows() -> None:
     for peer in peers.values():
         assert peer.version
         assert peer.lock is None or "--hash=sha256:" in peer.lock.read_text()
+        assert peer.chosen.keys() == peer.grid.keys()
+        assert all(peer.chosen[name] in values for name, values in peer.grid.items())
+        assert "{" not in peer.setup + "".join(peer.variables.values())
+        assert bool(peer.sources) == bool(peer.without)
+
+
+async def test_a_sweep_takes_the_fastest_of_each_setting_and_none_that_fails_or_loses() -> None:
+    rates = {"threads": 900.0, "prefork": 500.0}
+    peer = dataclasses.replace(
+        Peer.read("celery"), grid={"pool": ["prefork", "threads", "gevent"], "concurrency": [1, 2, 4]}
+    )
+
+    async def measure(tried: Peer) -> dict[str, float]:
+        pool, concurrency = str(tried.chosen["pool"]), int(tried.chosen["concurrency"])
+        if pool == "gevent":
+            raise Failed("gevent does not start")
+        rate = rates[pool] * concurrency
+        return {"end_to_end_per_s": rate, "lost": float(concurrency == 4), "repeated": 0.0}
+
+    attempts = await sweep(peer.set_to({"pool": "prefork", "concurrency": 1}), measure)
+
+    assert fastest(attempts).settings == {"pool": "threads", "concurrency": 2}
+    assert [tuple(attempt.settings.values()) for attempt in attempts] == [
+        ("prefork", 1),
+        ("threads", 1),
+        ("gevent", 1),
+        ("threads", 2),
+        ("threads", 4),
+    ]
+    kept = json.loads(record(attempts, {"cores": 2.0}))
+    assert kept["chosen"] == {"pool": "threads", "concurrency": 2}
+    assert [attempt["failure"] for attempt in kept["swept"]["attempts"]].count("gevent does not start") == 1
 
 
 def test_sums_trials_up_as_median_and_range() -> None:

@@ -10,6 +10,8 @@ from tests.bench.peers.peer import Peer
 from tests.bench.peers.processes import cpu_of_descendants, hold, let_go
 from tests.bench.peers.tally import count, entries, recorders
 
+from tidewheel_cli.errors import CannotStart
+
 WARM_UP = 500
 _WARM_UPS = 40
 _POLL = 0.002  # seconds
@@ -39,16 +41,37 @@ class Figures:
     repeated: int
 
 
-async def try_out(peer: Peer, python: Path, tasks: int) -> dict[str, float]:
+class Failed(Exception):
+    """A trial that came to no end; the message says why."""
+
+
+async def try_out_within(seconds: float, peer: Peer, python: Path, offered: int) -> dict[str, float]:
+    """Measure a peer once, as `try_out` does.
+
+    Raises:
+        Failed: something did not start, ended, or was not done in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await try_out(peer, python, offered)
+    except (CannotStart, RuntimeError, TimeoutError) as error:
+        raise Failed(str(error) or f"not done within {seconds:g} s") from error
+
+
+async def try_out(peer: Peer, python: Path, offered: int) -> dict[str, float]:
     """Measure a peer once on fresh servers; return its figures by name.
+
+    Args:
+        peer: what is measured, with the settings that it has.
+        python: the interpreter of its environment.
+        offered: tasks in each of the two phases.
 
     Raises:
         CannotStart: something did not start.
         RuntimeError: the producer ended, or the workers did not come up.
     """
-    offered = max(1, round(tasks * peer.share))
     async with on_stage(peer, python) as cast:
-        begin = await _warm_up(cast, peer.recorders)
+        begin = await _warm_up(cast, await cast.producer.recorders())
         through, drained = range(begin, begin + offered), range(begin + offered, begin + 2 * offered)
 
         cpu, began = cpu_of_descendants(), time.monotonic_ns()

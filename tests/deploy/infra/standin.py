@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,15 +10,13 @@ from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 
+from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
 from tests.deploy.infra.terraform import MOTO, STACKS, Terraform
 from tests.support import wait_until
 
 from tidewheel_cli.embedded.ports import free_ports, is_taken
 
 _ACCOUNT = "123456789012"
-_UV = Path(sys.executable).with_name("uv")
-TOOLS = (str(_UV), "run", "--quiet", "--project", str(Path(__file__).parent), "--isolated", "--locked")
-
 _CLEAN = 0
 _START = 60.0  # seconds
 _STATE_VARIABLES = ("-var=region=eu-central-1", f"-var=account_id={_ACCOUNT}")
@@ -45,18 +42,19 @@ def findings(terraform: Terraform) -> Iterator[str]:
         with ThreadPoolExecutor() as side_by_side:  # they mostly wait for what AWS would need time for
             lives = [
                 side_by_side.submit(_life, at_moto, STACKS / "state", _STATE_VARIABLES),
-                side_by_side.submit(_life, at_moto, MOTO, ()),
+                side_by_side.submit(_life, at_moto, MOTO, (), ("-var=encrypted=false",)),
             ]
             for life in lives:
                 yield from life.result()
 
 
-def _life(terraform: Terraform, folder: Path, variables: tuple[str, ...]) -> list[str]:
-    """A root from nothing to nothing, with the guard in between."""
+def _life(terraform: Terraform, folder: Path, variables: tuple[str, ...], first: tuple[str, ...] = ()) -> list[str]:
+    """A root from nothing to nothing, with the guard in between; `first` is how it is before it is encrypted."""
     disposable = (*variables, "-var=keep=false")
     steps: tuple[tuple[str, int, tuple[str, ...]], ...] = (
         ("init", 0, ("init",)),
-        ("apply", 0, ("apply", "-auto-approve", *disposable)),
+        ("apply", 0, ("apply", "-auto-approve", *disposable, *first)),
+        ("encryption is switched on" if first else "apply again", 0, ("apply", "-auto-approve", *disposable)),
         ("second plan is clean", _CLEAN, ("plan", "-detailed-exitcode", *disposable)),
         ("guard goes up", 0, ("apply", "-auto-approve", "-var=keep=true", *variables)),
         ("guard refuses destroy", 1, ("destroy", "-auto-approve", "-var=keep=true", *variables)),

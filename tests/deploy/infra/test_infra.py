@@ -11,6 +11,7 @@ WORKFLOWS = REPOSITORY / ".github" / "workflows"
 PINS = REPOSITORY / "docs" / "operations" / "pins.md"
 PINNED = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
 SERVICES = sorted(path.name for path in (REPOSITORY / "services").iterdir() if (path / "pyproject.toml").is_file())
+DELIVERED = sorted({*SERVICES, "redis", "backend", "console"})
 
 
 def workflow(path: Path) -> dict[Any, Any]:
@@ -46,18 +47,41 @@ def test_a_service_is_delivered_when_something_that_it_is_made_of_changes(servic
     assert delivery["jobs"]["deliver"]["with"]["service"] == service
 
 
-def test_only_a_job_behind_an_environment_or_one_that_only_plans_speaks_to_aws() -> None:
+@pytest.mark.parametrize("name", DELIVERED)
+def test_each_chart_is_delivered_by_a_workflow_of_its_own_when_it_changes(name: str) -> None:
+    delivery = workflow(WORKFLOWS / f"{name}.yml")
+    shared = {f"deploy/helm/{name}/**", "deploy/helm/common/**", ".github/workflows/_service.yml"}
+    assert set(delivery["on"]["push"]["paths"]) >= shared
+    job = delivery["jobs"]["deliver"]
+    assert (job["uses"], job["with"]["service"]) == ("./.github/workflows/_service.yml", name)
+
+
+def test_a_release_takes_what_was_scanned_and_signed_and_falls_back_when_it_does_not_work() -> None:
+    image = workflow(WORKFLOWS / "_image.yml")["jobs"]["image"]
+    names = [step.get("name", "") for step in image["steps"]]
+    assert names.index("Refuse an image with a critical finding") < names.index("Sign the digest")
+    release = workflow(WORKFLOWS / "_service.yml")["jobs"]["release"]
+    order = [step["name"] for step in release["steps"] if "name" in step]
+    expected = ["Refuse what", "Find the cluster", "Roll back", "Release", "Test", "Send one task", "Fall back"]
+    assert [found for found in order if found.startswith(tuple(expected))] == [
+        next(name for name in order if name.startswith(word)) for word in expected
+    ]
+    assert "environment" in release
+
+
+def test_only_a_job_behind_an_environment_or_one_that_plans_or_pushes_speaks_to_aws() -> None:
     for path in WORKFLOWS.glob("*.yml"):
         loaded = workflow(path)
         assert set(loaded["permissions"].items()) <= {("contents", "read")}, path.name
         for name, job in loaded["jobs"].items():
             if job.get("permissions", {}).get("id-token") == "write" and "uses" not in job:
-                assert "environment" in job or "AWS_PLAN_ROLE" in str(job["steps"]), f"{path.name}: {name}"
+                only = ("AWS_PLAN_ROLE", "AWS_PUSH_ROLE")
+                assert "environment" in job or any(role in str(job["steps"]) for role in only), f"{path.name}: {name}"
 
 
 def test_every_service_has_an_image_repository_a_secret_and_a_role() -> None:
     platform = (REPOSITORY / STACKS / "modules/platform/main.tf").read_text(encoding="utf-8")
-    listed = re.search(r"services\s+= concat\(\[([^\]]*)\]", platform)
+    listed = re.search(r"own\s+= \[([^\]]*)\]", platform)
     assert listed is not None
     assert sorted(re.findall(r'"(\w+)"', listed[1])) == SERVICES
 

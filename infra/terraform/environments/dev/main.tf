@@ -11,6 +11,8 @@ module "platform" {
   apps        = var.apps
   keep        = false
 
+  encrypt_at_rest = var.encrypt_at_rest
+
   network = {
     cidr    = "10.10.0.0/16"
     zones   = ["${var.region}a", "${var.region}b"]

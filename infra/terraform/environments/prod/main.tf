@@ -10,6 +10,8 @@ module "platform" {
   domain      = var.domain
   apps        = var.apps
 
+  encrypt_at_rest = var.encrypt_at_rest
+
   network = {
     cidr  = "10.20.0.0/16"
     zones = ["${var.region}a", "${var.region}b", "${var.region}c"]

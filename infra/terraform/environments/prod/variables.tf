@@ -36,7 +36,13 @@ variable "state" {
 }
 
 variable "apps" {
-  description = "Programs of yours that run beside Tidewheel, such as backend."
+  description = "Programs of yours that run beside Tidewheel; backend is the example of this repository."
   type        = set(string)
-  default     = []
+  default     = ["backend"]
+}
+
+variable "encrypt_at_rest" {
+  description = "Encrypt what is stored with keys of ours. docs/operations/encryption.md before you change it."
+  type        = bool
+  default     = true
 }

@@ -35,11 +35,14 @@ resource "aws_eks_cluster" "this" {
     public_access_cidrs     = length(var.public_cidrs) > 0 ? var.public_cidrs : null
   }
 
-  encryption_config {
-    resources = ["secrets"]
+  dynamic "encryption_config" {
+    for_each = var.encrypted ? [var.secrets_key_arn] : []
+    content {
+      resources = ["secrets"]
 
-    provider {
-      key_arn = var.secrets_key_arn
+      provider {
+        key_arn = encryption_config.value
+      }
     }
   }
 
@@ -79,7 +82,7 @@ resource "aws_eks_access_policy_association" "this" {
 
 # For the whole account and region: what pods ask for is encrypted, whatever their storage class says.
 resource "aws_ebs_encryption_by_default" "this" {
-  enabled = true
+  enabled = var.encrypted
 }
 
 resource "aws_ebs_default_kms_key" "this" {

@@ -41,8 +41,8 @@ resource "aws_launch_template" "node" {
     ebs {
       volume_type           = "gp3"
       volume_size           = each.value.disk
-      encrypted             = true
-      kms_key_id            = var.volumes_key_arn
+      encrypted             = var.encrypted
+      kms_key_id            = var.encrypted ? var.volumes_key_arn : null
       delete_on_termination = true
     }
   }

@@ -66,3 +66,15 @@ variable "access" {
     groups        = optional(list(string), [])
   }))
 }
+
+variable "associations" {
+  description = "Service => its service account, its namespace and the role that its pods take."
+  type        = map(object({ service_account = string, namespace = string, role_arn = string }))
+  default     = {}
+}
+
+variable "encrypted" {
+  description = "Encrypt Kubernetes Secrets and the disks of nodes and pods with our keys. False is for an installation that is to be encrypted later; docs/operations/encryption.md says how."
+  type        = bool
+  default     = true
+}

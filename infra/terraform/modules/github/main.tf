@@ -2,9 +2,11 @@ locals {
   issuer = "token.actions.githubusercontent.com"
 
   subjects = {
-    plan   = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
-    apply  = ["repo:${var.repository}:environment:${var.environment}"]
-    deploy = ["repo:${var.repository}:environment:${var.environment}"]
+    plan    = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
+    apply   = ["repo:${var.repository}:environment:${var.environment}"]
+    push    = ["repo:${var.repository}:ref:refs/heads/main"]
+    deploy  = ["repo:${var.repository}:environment:${var.environment}"]
+    cluster = ["repo:${var.repository}:environment:${var.environment}-cluster"]
   }
 }
 
@@ -35,9 +37,10 @@ resource "aws_iam_role" "this" {
   })
 }
 
-resource "aws_iam_role_policy" "deploy" {
-  name = "push-and-find-the-cluster"
-  role = aws_iam_role.this["deploy"].id
+# Images are pushed from main without a review: what is released is what a reviewed job found signed.
+resource "aws_iam_role_policy" "push" {
+  name = "push-images"
+  role = aws_iam_role.this["push"].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -56,11 +59,47 @@ resource "aws_iam_role_policy" "deploy" {
         ]
         Resource = var.repository_arns
       },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "deploy" {
+  name = "read-signatures-and-find-the-cluster"
+  role = aws_iam_role.this["deploy"].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*"
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = var.repository_arns
+      },
       {
         Effect   = "Allow"
         Action   = "eks:DescribeCluster"
         Resource = var.cluster_arn
       },
     ]
+  })
+}
+
+# It installs what belongs to the whole cluster, as its administrator; in AWS it may only ask where the cluster is.
+resource "aws_iam_role_policy" "cluster" {
+  name = "find-the-cluster"
+  role = aws_iam_role.this["cluster"].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "eks:DescribeCluster"
+      Resource = var.cluster_arn
+    }]
   })
 }

@@ -1,4 +1,4 @@
 output "role_arns" {
-  description = "plan, apply and deploy => ARN of the role, for the variables of the GitHub environment."
+  description = "plan, apply, push, deploy and cluster => ARN of the role, for the variables of the GitHub environment."
   value       = { for purpose, role in aws_iam_role.this : purpose => role.arn }
 }

@@ -113,7 +113,12 @@ resource "aws_iam_role_policy" "apply_roles" {
       },
       {
         Effect   = "Allow"
-        Action   = ["iam:GetOpenIDConnectProvider", "iam:ListOpenIDConnectProviders"]
+        Action   = "iam:GetOpenIDConnectProvider"
+        Resource = aws_iam_openid_connect_provider.this.arn
+      },
+      {
+        Effect   = "Allow"
+        Action   = "iam:ListOpenIDConnectProviders"
         Resource = "*"
       },
     ]

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of the roles: NAME-github-plan, -apply and -deploy."
+  description = "Prefix of the roles: NAME-github-plan, -apply, -push, -deploy and -cluster."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "repository" {
 }
 
 variable "environment" {
-  description = "The GitHub environment whose reviewers stand before apply and deploy."
+  description = "The GitHub environment whose reviewers stand before apply and deploy; NAME-cluster is the one before the add-ons."
   type        = string
 }
 
@@ -34,7 +34,7 @@ variable "state_key_arn" {
 }
 
 variable "repository_arns" {
-  description = "The image repositories that deploy pushes to."
+  description = "The image repositories that images are pushed to."
   type        = list(string)
 }
 

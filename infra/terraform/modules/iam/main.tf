@@ -1,6 +1,7 @@
 locals {
   reads  = { for service, needs in var.services : service => needs if length(needs.reads_secrets) > 0 }
   writes = { for service, needs in var.services : service => needs if length(needs.writes_buckets) > 0 }
+  owns   = { for service, needs in var.services : service => needs if length(needs.owns_buckets) > 0 }
 }
 
 resource "aws_iam_role" "service" {
@@ -64,6 +65,35 @@ resource "aws_iam_role_policy" "buckets" {
         Effect   = "Allow"
         Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
         Resource = [for bucket in each.value.writes_buckets : "${bucket}/*"]
+      },
+      {
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = var.kms_key_arn
+        Condition = { StringLike = { "kms:ViaService" = "s3.*.amazonaws.com" } }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "own_buckets" {
+  for_each = local.owns
+
+  name = "own-buckets"
+  role = aws_iam_role.service[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = each.value.owns_buckets
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        Resource = [for bucket in each.value.owns_buckets : "${bucket}/*"]
       },
       {
         Effect    = "Allow"

@@ -24,11 +24,12 @@ variable "kms_key_arn" {
 }
 
 variable "services" {
-  description = "Service => its service account when that is called otherwise, its namespace when it is another one, the secrets that it reads and the buckets that it writes to, as ARNs."
+  description = "Service => its service account when that is called otherwise, its namespace when it is another one, the secrets that it reads, the buckets that it writes to and those in which it also reads and deletes, as ARNs."
   type = map(object({
     service_account = optional(string)
     namespace       = optional(string)
     reads_secrets   = optional(list(string), [])
     writes_buckets  = optional(list(string), [])
+    owns_buckets    = optional(list(string), [])
   }))
 }

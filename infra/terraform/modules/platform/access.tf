@@ -5,10 +5,11 @@ locals {
   identities = merge(
     {
       for service in local.services : service => {
-        service_account = contains(var.apps, service) ? service : "tidewheel-${service}"
+        service_account = "tidewheel-${service}"
         namespace       = local.namespace
         reads_secrets   = try(var.grants[service].reads_secrets, [])
         writes_buckets  = try(var.grants[service].writes_buckets, [])
+        owns_buckets    = []
       }
     },
     {
@@ -17,6 +18,14 @@ locals {
         namespace       = "external-secrets"
         reads_secrets   = values(module.secrets.arns)
         writes_buckets  = []
+        owns_buckets    = []
+      }
+      tempo = {
+        service_account = "tempo"
+        namespace       = "monitoring"
+        reads_secrets   = []
+        writes_buckets  = []
+        owns_buckets    = [module.s3.arns["traces"]]
       }
     },
   )
@@ -49,12 +58,4 @@ module "github" {
     secret_arns = [module.secrets.arns["redis-users"]]
     key_arn     = module.kms.arns["data"]
   }
-}
-
-module "addons" {
-  source = "../addons"
-
-  cluster_name    = module.eks.name
-  volumes_key_arn = module.kms.arns["volumes"]
-  associations    = module.iam.associations
 }

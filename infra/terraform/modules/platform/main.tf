@@ -1,11 +1,15 @@
 locals {
   namespace = "tidewheel"
-  services  = concat(["gateway", "scheduler", "dispatcher", "executor", "reaper"], sort(var.apps))
+  own       = ["gateway", "scheduler", "dispatcher", "executor", "reaper"]
+  services  = concat(local.own, ["console"], sort(var.apps))
 
   secrets = merge(
-    { for service in local.services : service => "What ${service} reads at its start: addresses with passwords, and keys." },
+    { for service in local.services : service => "What ${service} reads at its start: addresses with passwords, and keys." if service != "console" },
     { migrate = "The address of the database, as the owner of its schema." },
     { redis-users = "A password for each user of Redis." },
+    { canary = "Where the canary sends its task, and its API key." },
+    { grafana = "The administrator of Grafana: admin-user and admin-password." },
+    { alerts = "Where alerts go: the URLs page-url and ticket-url." },
   )
 }
 
@@ -43,10 +47,12 @@ module "s3" {
   account_id  = var.account_id
   kms_key_arn = module.kms.arns["data"]
   keep        = var.keep
+  encrypted   = var.encrypt_at_rest
 
   buckets = {
     archive = { cold_after_days = 30 }
     backups = { delete_after_days = 35 }
+    traces  = { delete_after_days = 14 }
   }
 }
 
@@ -54,7 +60,7 @@ module "ecr" {
   source = "../ecr"
 
   name        = var.name
-  services    = local.services
+  services    = concat(local.services, ["cli"]) # the canary's
   kms_key_arn = module.kms.arns["data"]
   keep        = var.keep
 }
@@ -87,9 +93,12 @@ module "eks" {
   logs_key_arn    = module.kms.arns["logs"]
   public_cidrs    = var.cluster.public_cidrs
   node_groups     = var.cluster.node_groups
+  associations    = module.iam.associations
+  encrypted       = var.encrypt_at_rest
 
   access = {
-    people = { principal_arn = var.cluster.administrator_arn, policy = "AmazonEKSClusterAdminPolicy" }
+    people  = { principal_arn = var.cluster.administrator_arn, policy = "AmazonEKSClusterAdminPolicy" }
+    cluster = { principal_arn = module.github.role_arns["cluster"], policy = "AmazonEKSClusterAdminPolicy" }
     deploy = {
       principal_arn = module.github.role_arns["deploy"]
       policy        = "AmazonEKSAdminPolicy"
@@ -113,4 +122,5 @@ module "rds" {
   multi_az                  = var.database.multi_az
   backup_days               = var.database.backup_days
   keep                      = var.keep
+  encrypted                 = var.encrypt_at_rest
 }

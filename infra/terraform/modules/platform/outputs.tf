@@ -42,3 +42,16 @@ output "buckets" {
   description = "Purpose => name."
   value       = module.s3.names
 }
+
+output "addons" {
+  description = "What infra/addons needs to know of this side, as JSON for the file or the variable ADDONS."
+  value = {
+    cluster     = module.eks.name
+    environment = var.environment
+    region      = var.region
+    certificate = module.acm.certificate_arn
+    volumes_key = var.encrypt_at_rest ? module.kms.arns["volumes"] : ""
+    secrets     = var.name
+    traces      = module.s3.names["traces"]
+  }
+}

@@ -30,5 +30,6 @@ module "redis" {
   kms_key_arn               = module.kms.arns["data"]
   node_type                 = var.elasticache.node_type
   replicas                  = var.elasticache.replicas
+  encrypted                 = var.encrypt_at_rest
   users                     = { for user, access in local.redis_access : user => { password = local.passwords[user], access = access } }
 }

@@ -101,3 +101,9 @@ variable "keep" {
   type        = bool
   default     = true
 }
+
+variable "encrypt_at_rest" {
+  description = "Encrypt what is stored with keys of ours. False is for an installation that is to be encrypted as its last step; docs/operations/encryption.md says what switching it does."
+  type        = bool
+  default     = true
+}

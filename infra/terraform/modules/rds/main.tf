@@ -42,16 +42,18 @@ resource "aws_db_instance" "this" {
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.postgres
-  instance_class = var.instance_class
-  db_name        = "tidewheel"
-  port           = 5432
-  multi_az       = var.multi_az
+  # A change of `postgres` is asked for by a person and seen in the plan.
+  allow_major_version_upgrade = true
+  instance_class              = var.instance_class
+  db_name                     = "tidewheel"
+  port                        = 5432
+  multi_az                    = var.multi_az
 
   storage_type          = "gp3"
   allocated_storage     = var.storage.start
   max_allocated_storage = var.storage.most
-  storage_encrypted     = true
-  kms_key_id            = var.kms_key_arn
+  storage_encrypted     = var.encrypted
+  kms_key_id            = var.encrypted ? var.kms_key_arn : null
 
   username                      = "tidewheel_owner"
   manage_master_user_password   = true

@@ -62,3 +62,9 @@ variable "keep" {
   type        = bool
   default     = true
 }
+
+variable "encrypted" {
+  description = "Encrypt storage and backups; the owner's password and Performance Insights always are. Switching it replaces the instance. False is for an installation that is to be encrypted later; docs/operations/encryption.md says how."
+  type        = bool
+  default     = true
+}

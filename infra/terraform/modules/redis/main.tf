@@ -79,8 +79,8 @@ resource "aws_elasticache_replication_group" "this" {
   automatic_failover_enabled = var.replicas > 0
   multi_az_enabled           = var.replicas > 0
 
-  at_rest_encryption_enabled = true
-  kms_key_id                 = var.kms_key_arn
+  at_rest_encryption_enabled = var.encrypted
+  kms_key_id                 = var.encrypted ? var.kms_key_arn : null
   transit_encryption_enabled = true
   transit_encryption_mode    = "required"
   user_group_ids             = [aws_elasticache_user_group.this.user_group_id]

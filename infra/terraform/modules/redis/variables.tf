@@ -42,3 +42,9 @@ variable "users" {
     access   = string
   }))
 }
+
+variable "encrypted" {
+  description = "Encrypt what is written to disk. Switching it replaces the replication group; the dispatcher fills the new one. False is for an installation that is to be encrypted later; docs/operations/encryption.md says how."
+  type        = bool
+  default     = true
+}

@@ -41,11 +41,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this[each.key].id
 
   rule {
-    bucket_key_enabled = true
+    bucket_key_enabled = var.encrypted
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = "aws:kms"
-      kms_master_key_id = var.kms_key_arn
+      sse_algorithm     = var.encrypted ? "aws:kms" : "AES256"
+      kms_master_key_id = var.encrypted ? var.kms_key_arn : null
     }
   }
 }

@@ -26,3 +26,9 @@ variable "keep" {
   type        = bool
   default     = true
 }
+
+variable "encrypted" {
+  description = "Encrypt with our key; without, S3 encrypts with one of its own. False is for an installation that is to be encrypted later; docs/operations/encryption.md says how."
+  type        = bool
+  default     = true
+}

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 
 import awa
-from tests.bench.peers.program import run, surroundings
+from tests.bench.peers.program import run, settings, surroundings
 from tests.bench.peers.record import ran
 
 ENQUEUE = 1_000
@@ -41,11 +41,11 @@ async def _handle(job: "awa.Job[Noop]") -> None:
 
 async def _consuming(client: awa.AsyncClient) -> None:
     client.task(Noop, queue=QUEUE)(_handle)
-    await client.start([{"name": QUEUE, "max_workers": 1024, "claim_batch_size": 512}])
+    await client.start([{"name": QUEUE, "max_workers": settings()["at_once"], "claim_batch_size": settings()["claim"]}])
 
 
 def work() -> None:
-    """Work in a process of its own, with the engine's completions as wide as its claims."""
+    """Work in a process of its own."""
 
     async def consume() -> None:
         stop = asyncio.Event()
@@ -93,4 +93,4 @@ def unfinished(enqueued: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=settings()["workers"])

@@ -1,9 +1,11 @@
 """Celery as the usual tutorial builds it: Redis between, results in PostgreSQL, acknowledged after the run."""
 
+import os
+
 import psycopg
 from celery import Celery
 from redis import Redis
-from tests.bench.peers.program import become, run, surroundings
+from tests.bench.peers.program import become, run, settings, surroundings
 from tests.bench.peers.record import ran
 
 BATCH = 1_000
@@ -13,7 +15,7 @@ app.conf.update(
     result_backend=surroundings()["DATABASE_URL"].replace("postgresql://", "db+postgresql+psycopg://"),
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    worker_prefetch_multiplier=128,
+    worker_prefetch_multiplier=settings()["prefetch"],
     worker_send_task_events=False,
     worker_enable_remote_control=False,
     task_send_sent_event=False,
@@ -37,7 +39,8 @@ def prepare() -> None:
 def work() -> None:
     become(
         *("-m", "celery", "--app", "tests.bench.peers.celery.program", "worker", "--loglevel", "WARNING"),
-        *("--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--pool", settings()["pool"], "--concurrency", str(settings()["concurrency"])),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", f"{os.getpid()}@%h"),
     )
 
 
@@ -60,5 +63,10 @@ def unfinished(enqueued: int) -> int:
     return enqueued - succeeded + int(redis.hlen("unacked"))
 
 
+def _recorders() -> int:
+    children = settings()["concurrency"] if settings()["pool"] == "prefork" else 1
+    return int(settings()["workers"] * children)
+
+
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=_recorders())

@@ -4,7 +4,7 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries
 from redis import Redis
-from tests.bench.peers.program import become, run, surroundings
+from tests.bench.peers.program import become, run, settings, surroundings
 from tests.bench.peers.record import ran
 
 broker = RedisBroker(url=surroundings()["REDIS_URL"], middleware=[Retries()])
@@ -23,7 +23,10 @@ def prepare() -> None:
 
 
 def work() -> None:
-    become("-m", "dramatiq", "tests.bench.peers.dramatiq.program:broker", "--processes", "2", "--threads", "2")
+    become(
+        *("-m", "dramatiq", "tests.bench.peers.dramatiq.program:broker"),
+        *("--processes", str(settings()["processes"]), "--threads", str(settings()["threads"])),
+    )
 
 
 def enqueue(first: int, count: int) -> None:
@@ -37,4 +40,4 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=settings()["processes"])

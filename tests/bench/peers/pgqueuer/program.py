@@ -9,12 +9,10 @@ from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
-from tests.bench.peers.program import run, surroundings
+from tests.bench.peers.program import run, settings, surroundings
 from tests.bench.peers.record import ran
 
 ENQUEUE = 1_000
-FETCH = 1_000
-"""Their own benchmark fetches ten at a time for each of five consumers; fewer that fetch more are faster."""
 
 _runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
@@ -40,7 +38,7 @@ def work() -> None:
     async def consume() -> None:
         consumer = PgQueuer((await _queries()).driver)
         consumer.entrypoint("noop")(_handle)
-        await consumer.run(batch_size=FETCH, log_aggregation_interval=timedelta(0))
+        await consumer.run(batch_size=settings()["batch"], log_aggregation_interval=timedelta(0))
 
     _runner.run(consume())
 
@@ -74,4 +72,4 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=settings()["workers"])

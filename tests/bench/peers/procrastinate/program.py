@@ -4,11 +4,11 @@ import asyncio
 
 import uvloop
 from procrastinate import App, PsycopgConnector
-from tests.bench.peers.program import run, surroundings
+from tests.bench.peers.program import run, settings, surroundings
 from tests.bench.peers.record import ran
 
 ENQUEUE = 1_000
-CONCURRENCY = 10
+CONCURRENCY = int(settings()["concurrency"])
 
 _runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 app = App(connector=PsycopgConnector(conninfo=surroundings()["DATABASE_URL"], min_size=2, max_size=CONCURRENCY + 2))
@@ -33,7 +33,11 @@ def work() -> None:
     async def consume() -> None:
         async with app.open_async():
             await app.run_worker_async(
-                concurrency=CONCURRENCY, fetch_job_polling_interval=0.05, delete_jobs="successful", wait=True
+                concurrency=CONCURRENCY,
+                listen_notify=settings()["woken_by"] == "NOTIFY",
+                fetch_job_polling_interval=0.05,
+                delete_jobs="successful",
+                wait=True,
             )
 
     _runner.run(consume())
@@ -59,4 +63,4 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=settings()["workers"])

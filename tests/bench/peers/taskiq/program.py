@@ -5,13 +5,13 @@ import asyncio
 import uvloop
 from redis.asyncio import Redis
 from taskiq_redis import RedisStreamBroker
-from tests.bench.peers.program import become, run, surroundings
+from tests.bench.peers.program import become, run, settings, surroundings
 from tests.bench.peers.record import ran
 
-IN_FLIGHT = 64
+IN_FLIGHT = int(settings()["in_flight"])
 
 _runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-broker = RedisStreamBroker(surroundings()["REDIS_URL"], xread_count=500)
+broker = RedisStreamBroker(surroundings()["REDIS_URL"], xread_count=settings()["read"])
 
 
 async def _handle(number: int) -> None:
@@ -28,8 +28,9 @@ def prepare() -> None:
 
 def work() -> None:
     become(
-        *("-m", "taskiq", "worker", "tests.bench.peers.taskiq.program:broker", "--workers", "2"),
-        *("--max-async-tasks", "1000", "--max-prefetch", "1000", "--ack-type", "when_executed"),
+        *("-m", "taskiq", "worker", "tests.bench.peers.taskiq.program:broker"),
+        *("--workers", str(settings()["processes"]), "--ack-type", settings()["acknowledged"]),
+        *("--max-async-tasks", str(settings()["at_once"]), "--max-prefetch", str(settings()["prefetch"])),
         *("--no-parse", "--log-level", "WARNING"),
     )
 
@@ -55,4 +56,4 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=settings()["processes"])

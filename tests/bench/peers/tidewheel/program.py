@@ -103,4 +103,4 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, serve=serve)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=2, serve=serve)

@@ -26,6 +26,11 @@ variable "keep" {
   default = false
 }
 
+variable "encrypted" {
+  type    = bool
+  default = true
+}
+
 variable "name" {
   type    = string
   default = "tidewheel-moto"
@@ -79,6 +84,7 @@ module "s3" {
   kms_key_arn = module.kms.arns["data"]
   buckets     = { archive = { cold_after_days = 30 }, backups = { delete_after_days = 35 } }
   keep        = var.keep
+  encrypted   = var.encrypted
 }
 
 module "ecr" {
@@ -119,6 +125,7 @@ module "iam" {
   services = {
     gateway          = {}
     executor         = { writes_buckets = [module.s3.arns["archive"]] }
+    tempo            = { namespace = "monitoring", owns_buckets = [module.s3.arns["archive"]] }
     external-secrets = { namespace = "external-secrets", reads_secrets = values(module.secrets.arns) }
   }
 }

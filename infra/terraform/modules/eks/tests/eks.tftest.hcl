@@ -68,3 +68,16 @@ run "refuses_the_whole_internet" {
 
   expect_failures = [var.public_cidrs]
 }
+
+run "encryption_can_wait" {
+  command = plan
+
+  variables {
+    encrypted = false
+  }
+
+  assert {
+    condition     = length(aws_eks_cluster.this.encryption_config) == 0 && !aws_ebs_encryption_by_default.this.enabled
+    error_message = "Something is encrypted that was to be encrypted later."
+  }
+}

@@ -40,12 +40,33 @@ run "a_pull_request_can_only_look" {
   }
 }
 
-run "deploy_pushes_only_to_our_repositories" {
-  command = plan
+run "what_administers_the_cluster_has_an_environment_of_its_own" {
+  command = apply
 
   assert {
-    condition     = tolist(jsondecode(aws_iam_role_policy.deploy.policy).Statement[1].Resource) == var.repository_arns
-    error_message = "Deploy could push an image elsewhere."
+    condition     = tolist(jsondecode(aws_iam_role.this["cluster"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == tolist(["repo:octo/tidewheel:environment:prod-cluster"])
+    error_message = "Whoever may deploy a service could administer the cluster."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.cluster.policy).Statement[0].Action == "eks:DescribeCluster"
+    error_message = "The role for the add-ons may do more in AWS than to find the cluster."
+  }
+}
+
+run "only_main_pushes_and_only_to_our_repositories" {
+  command = apply
+
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role.this["push"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == tolist(["repo:octo/tidewheel:ref:refs/heads/main"])
+    error_message = "A branch that nobody has reviewed could push an image."
+  }
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role_policy.push.policy).Statement[1].Resource) == var.repository_arns
+    error_message = "An image could be pushed elsewhere."
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.deploy.policy, "ecr:PutImage")
+    error_message = "What releases an image could also make one."
   }
 }
 

@@ -61,7 +61,7 @@ run "everything_fits_together" {
   command = apply
 
   assert {
-    condition     = output.redis_host == null && sort(keys(output.image_repositories)) == sort(local.services)
+    condition     = output.redis_host == null && length(setsubtract(local.services, keys(output.image_repositories))) == 0
     error_message = "Redis was made although the chart brings it, or a service has nowhere to push its image."
   }
 }
@@ -76,6 +76,28 @@ run "elasticache_takes_the_place_of_the_chart" {
   assert {
     condition     = output.redis_host != null
     error_message = "ElastiCache was asked for and is not there."
+  }
+}
+
+run "encryption_at_rest_is_switched_on_as_a_last_step" {
+  command = apply
+
+  variables {
+    encrypt_at_rest = false
+  }
+
+  assert {
+    condition     = output.addons.volumes_key == ""
+    error_message = "The class of disks asks for a key that was to come later."
+  }
+}
+
+run "the_cluster_has_two_administrators_and_a_deployer_of_one_namespace" {
+  command = plan
+
+  assert {
+    condition     = [for name in ["people", "cluster", "deploy"] : length(module.eks.namespaces[name])] == [0, 0, 1]
+    error_message = "The role that deploys services reaches beyond its namespace."
   }
 }
 

@@ -79,3 +79,16 @@ run "refuses_a_version_that_tidewheel_does_not_run_on" {
 
   expect_failures = [var.postgres]
 }
+
+run "encryption_can_wait" {
+  command = plan
+
+  variables {
+    encrypted = false
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.storage_encrypted && aws_db_instance.this.master_user_secret_kms_key_id == var.kms_key_arn
+    error_message = "The storage is encrypted although that was to come later, or the owner's password is not."
+  }
+}

@@ -54,3 +54,16 @@ run "fails_over_only_with_a_replica" {
     error_message = "AWS refuses failover without a replica."
   }
 }
+
+run "encryption_can_wait_but_tls_cannot" {
+  command = plan
+
+  variables {
+    encrypted = false
+  }
+
+  assert {
+    condition     = !tobool(aws_elasticache_replication_group.this.at_rest_encryption_enabled) && aws_elasticache_replication_group.this.transit_encryption_mode == "required"
+    error_message = "What is stored is encrypted although that was to come later, or what travels is not."
+  }
+}

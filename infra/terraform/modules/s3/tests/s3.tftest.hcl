@@ -62,3 +62,20 @@ run "never_empties_what_is_kept" {
     error_message = "A bucket that is to be kept can be emptied or has no guard."
   }
 }
+
+run "encryption_with_our_key_can_wait" {
+  command = plan
+
+  variables {
+    encrypted = false
+  }
+
+  assert {
+    condition = alltrue([
+      for one in aws_s3_bucket_server_side_encryption_configuration.this : alltrue([
+        for rule in one.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+      ])
+    ])
+    error_message = "A bucket asks for a key that was to come later."
+  }
+}

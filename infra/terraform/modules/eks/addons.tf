@@ -6,22 +6,23 @@ locals {
     "kube-proxy"             = {}
     "metrics-server"         = {}
     "vpc-cni"                = { enableNetworkPolicy = "true" }
-    "cert-manager"           = {}
   }
 }
 
 resource "aws_eks_addon" "this" {
   for_each = local.addons
 
-  cluster_name                = var.cluster_name
+  cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
   configuration_values        = length(each.value) == 0 ? null : jsonencode(each.value)
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "PRESERVE"
+
+  depends_on = [aws_eks_node_group.this]
 }
 
 resource "aws_iam_role" "volumes" {
-  name = "${var.cluster_name}-ebs-csi"
+  name = "${var.name}-ebs-csi"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -60,10 +61,10 @@ resource "aws_iam_role_policy" "volumes_key" {
   })
 }
 
+# It makes no storage class: the one of infra/addons/cluster has our key.
 resource "aws_eks_addon" "volumes" {
-  cluster_name                = var.cluster_name
+  cluster_name                = aws_eks_cluster.this.name
   addon_name                  = "aws-ebs-csi-driver"
-  configuration_values        = jsonencode({ defaultStorageClass = { enabled = true } })
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "PRESERVE"
 
@@ -73,6 +74,7 @@ resource "aws_eks_addon" "volumes" {
   }
 
   depends_on = [
+    aws_eks_node_group.this,
     aws_eks_addon.this["eks-pod-identity-agent"],
     aws_iam_role_policy_attachment.volumes,
     aws_iam_role_policy.volumes_key,
@@ -82,7 +84,7 @@ resource "aws_eks_addon" "volumes" {
 resource "aws_eks_pod_identity_association" "service" {
   for_each = var.associations
 
-  cluster_name    = var.cluster_name
+  cluster_name    = aws_eks_cluster.this.name
   namespace       = each.value.namespace
   service_account = each.value.service_account
   role_arn        = each.value.role_arn

@@ -1,12 +1,23 @@
 mock_provider "aws" {
   mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111122223333:role/volumes" }
+    defaults = { arn = "arn:aws:iam::111122223333:role/eks" }
+  }
+  mock_resource "aws_launch_template" {
+    defaults = { id = "lt-00000000000000000", latest_version = 1 }
+  }
+  mock_resource "aws_eks_cluster" {
+    defaults = { vpc_config = { cluster_security_group_id = "sg-nodes" } }
   }
 }
 
 variables {
-  cluster_name    = "tidewheel-test"
-  volumes_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+  name            = "tidewheel-test"
+  subnet_ids      = ["subnet-1", "subnet-2"]
+  secrets_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000001"
+  volumes_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000002"
+  logs_key_arn    = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000003"
+  node_groups     = { core = { instance_types = ["m7i.large"], min = 2, max = 4 } }
+  access          = {}
   associations    = { gateway = { service_account = "tidewheel-gateway", namespace = "tidewheel", role_arn = "arn:aws:iam::111122223333:role/gateway" } }
 }
 
@@ -32,7 +43,7 @@ run "autoscaling_and_disks_have_what_they_need" {
   command = apply
 
   assert {
-    condition     = contains(output.names, "metrics-server") && contains(output.names, "aws-ebs-csi-driver")
+    condition     = contains(keys(aws_eks_addon.this), "metrics-server") && aws_eks_addon.volumes.addon_name == "aws-ebs-csi-driver"
     error_message = "Autoscaling has no numbers, or volumes have no driver."
   }
   assert {
