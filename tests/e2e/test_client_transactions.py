@@ -23,6 +23,7 @@ from tidewheel_common.crypto.keyring import Keyring
 METADATA = MetaData()
 ORDERS = Table("orders", METADATA, Column("id", Uuid, primary_key=True))
 OUTBOX = Outbox(METADATA)
+LATE = {"on": ["late"], "late_after": timedelta(minutes=5), "email": "a@example.com"}
 
 
 @pytest.fixture
@@ -75,10 +76,14 @@ async def test_a_task_of_later_waits_and_runs_when_it_is_due(
 ) -> None:
     async with sessions() as session, session.begin():
         soon = await enqueuer.enqueue(session, "demo.echo", {"a": 1}, delay=timedelta(seconds=1))
-        later = await enqueuer.enqueue(session, "demo.echo", delay=timedelta(hours=1), priority="high")
+        later = await enqueuer.enqueue(session, "demo.echo", delay=timedelta(hours=1), priority="high", notify=[LATE])
+        [patience] = (
+            await session.execute(text("SELECT late_at - run_at FROM tasks WHERE late_at > run_at"))
+        ).scalars()
 
     task = await client.tasks.get(later)
     assert (task.state, task.priority) == ("waiting", "high")
+    assert (patience, task.notify[0].late_after, task.notify[0].email) == (timedelta(minutes=5), 300, "a@example.com")
     await client.tasks.cancel(later)
     assert await client.tasks.handle(soon).result(timeout=30) == {"a": 1}
 

@@ -1,8 +1,11 @@
 """What handlers log, and how far they say they are, is kept with the attempt: bounded, sealed, while it runs."""
 
+# ruff: noqa: T201 -- what handlers print is kept, too
+
 import asyncio
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import pytest
 from tests.execution import SEALER, Queued, World, opened_world
 
 from tidewheel_executor import capture
+from tidewheel_executor.printed import Redirection
 
 LOG = logging.getLogger("shop.orders")
 NEVER = threading.Event()
@@ -102,7 +106,8 @@ def test_what_is_too_much_is_left_out_and_said_so(world: World) -> None:
         world.queue("t.chatty", {"lines": lines, "length": length})
         for lines, length in ((3000, 1), (100, 8000), (1, 100_000))
     )
-    world.run(many, large, long)
+    for task in (many, large, long):  # beside one that takes long, the others would be given back
+        world.run(task)
     assert len(_lines(world, many)) == capture.MOST_LINES + 1
     assert sum(len(line) for line in _messages(world, large)) < capture.MOST_BYTES + 1000
     for task in (many, large):
@@ -133,3 +138,66 @@ def test_attempts_keep_their_lines_apart_and_a_silent_task_writes_nothing(world:
     world.run(again)
     rows = world.fetch("SELECT task_id, attempt, part FROM attempt_logs ORDER BY attempt")
     assert [(row["task_id"], row["attempt"], row["part"]) for row in rows] == [(task.id, 1, 1), (task.id, 2, 1)]
+
+
+def test_what_handlers_print_is_kept_line_by_line(database_url: str, redis_url: str) -> None:
+    # Between a fixture and its test pytest puts streams of its own in place: the world is opened here.
+    with opened_world(database_url, redis_url) as world:
+        before = sys.stdout
+
+        @world.handler(name="t.prints")
+        def prints() -> None:
+            print("one", 2)
+            print("three\nfour", end="")
+            print("to the error stream", file=sys.stderr)
+            print("10 %\r100 %\r")
+            sys.stdout.flush()
+            print("no end of line", end="")
+
+        @world.handler(name="t.aprints")
+        async def aprints(name: str) -> None:
+            for number in range(3):
+                print(name, end=" ")
+                await asyncio.sleep(0)
+                print(number)
+
+        task = world.queue("t.prints")
+        beside = [world.queue("t.aprints", {"name": name}) for name in "ab"]
+        world.run(task)
+        world.run(*beside)
+
+        assert _messages(world, task) == ["one 2", "three", "to the error stream", "100 %", "no end of line"]
+        assert {(line["level"], line["logger"]) for line in _lines(world, task)} == {("WARNING", "celery.redirected")}
+        for each, name in zip(beside, "ab", strict=True):
+            assert _messages(world, each) == [f"{name} {number}" for number in range(3)]
+        assert sys.stdout is before
+
+
+def test_a_printing_logging_handler_and_an_app_that_wants_no_redirection_are_left_alone(
+    database_url: str, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print("handled:", record.getMessage())
+
+    with opened_world(database_url, redis_url) as world:
+
+        @world.handler(name="t.printed")
+        def printed() -> None:
+            print("said")
+
+        task = world.queue("t.printed")
+        handler = Printing()
+        logging.getLogger().addHandler(handler)
+        try:
+            world.run(task)
+        finally:
+            logging.getLogger().removeHandler(handler)
+        print("outside")
+        assert _messages(world, task) == ["said"]
+        assert capsys.readouterr().out == "handled: said\noutside\n"
+
+        world.app.conf.worker_redirect_stdouts = False
+        stream = sys.stdout
+        Redirection(world.app, lambda: None).close()
+        assert sys.stdout is stream

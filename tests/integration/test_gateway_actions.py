@@ -8,8 +8,12 @@ from uuid import UUID
 
 import pytest
 from tests.gateway import Gateway, serving
+from tests.support import wait_until
 
 from tidewheel_common.core.lifecycle import FINAL, State
+from tidewheel_common.streams.client import open_redis
+from tidewheel_common.streams.keys import WAKE_EXECUTOR
+from tidewheel_common.streams.wake import Listener
 
 
 @pytest.fixture
@@ -40,10 +44,22 @@ async def test_what_does_not_run_is_cancelled_at_once(gateway: Gateway, state: s
     assert row["finished_at"] == row["cancel_requested_at"]
 
 
-async def test_what_runs_is_asked_to_stop(gateway: Gateway) -> None:
+async def test_what_runs_is_asked_to_stop(gateway: Gateway, redis_url: str) -> None:
     task_id = await _placed(gateway, "running")
+    heard = asyncio.Event()
+    async with open_redis(redis_url, client_name="test") as redis:
+        listener = Listener(redis, {WAKE_EXECUTOR: lambda _: heard.set()})
+        await listener.tick()  # whoever begins to listen looks once
+        heard.clear()
 
-    first = await gateway.http.post(f"/v1/tasks/{task_id}:cancel")
+        first = await gateway.http.post(f"/v1/tasks/{task_id}:cancel")
+
+        async def woken() -> bool:
+            await listener.tick()
+            return heard.is_set()
+
+        await wait_until(woken, what="the executors to be woken")
+        await listener.close()
     second = await gateway.http.post(f"/v1/tasks/{task_id}:cancel")
 
     assert (first.status_code, first.json()["state"]) == (202, "running")

@@ -152,7 +152,7 @@ async def test_dead_letters_are_grouped_by_handler_and_error(gateway: Gateway) -
     found = [(group["handler"], group["error_type"], group["reason"], group["count"]) for group in groups]
     assert found == [("a.b", "KeyError", "permanent", 2), ("a.b", "OSError", "permanent", 1)]
     assert groups[0]["latest_task_id"] == max(tasks[:2])
-    assert (await stranger.get("/v1/dead-letters")).json() == {"data": []}
+    assert (await stranger.get("/v1/dead-letters")).json() == {"data": [], "next_cursor": None}
 
     wanted = {"handler": "a.b", "error_type": "KeyError"}
     done = await _finished(gateway, await _start(gateway, action="redrive", filter=wanted))
@@ -168,3 +168,72 @@ async def test_a_task_is_redriven_with_another_payload(gateway: Gateway) -> None
     assert (redriven.status_code, redriven.json()["state"], redriven.json()["payload"]) == (200, "ready", {"user": 2})
     await gateway.place(task_id, "dead")
     assert (await gateway.http.post(path)).json()["payload"] == {"user": 2}
+
+
+async def _pages(gateway: Gateway, path: str, limit: int) -> list[list[dict[str, Any]]]:
+    """Read a list page by page."""
+    pages, cursor = [], None
+    while True:
+        params = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}
+        page = (await gateway.http.get(path, params=params)).json()
+        pages.append(page["data"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return pages
+
+
+async def test_operations_and_dead_letters_are_listed_page_by_page(gateway: Gateway) -> None:
+    for number, handler in enumerate("cab"):
+        await _submit(gateway, number + 1, "dead", handler=handler)
+    started = [(await _start(gateway, action="cancel", filter={"queue": name}, dry_run=True))["id"] for name in "xyz"]
+    stranger = await gateway.neighbour()
+
+    pages = await _pages(gateway, "/v1/operations", 2)
+    assert [[each["id"] for each in page] for page in pages] == [started[:0:-1], started[:1]]
+    assert pages[0][0] == (await gateway.http.get(f"/v1/operations/{started[2]}")).json()
+    groups = await _pages(gateway, "/v1/dead-letters", 2)
+    assert [[(each["handler"], each["count"]) for each in page] for page in groups] == [
+        [("b", 3), ("a", 2)],
+        [("c", 1)],
+    ]
+    assert (await stranger.get("/v1/operations")).json() == {"data": [], "next_cursor": None}
+
+    cursor = (await gateway.http.get("/v1/operations", params={"limit": 1})).json()["next_cursor"]
+    for http, path in ((stranger, "/v1/operations"), (gateway.http, "/v1/dead-letters"), (gateway.http, "/v1/tasks")):
+        assert (await http.get(path, params={"cursor": cursor})).json()["code"] == "invalid_cursor"
+
+
+async def test_an_operation_is_started_once_for_a_key(gateway: Gateway) -> None:
+    await _submit(gateway, 1, "ready", queue="mine")
+    headers, body = {"Idempotency-Key": "one"}, {"action": "cancel", "filter": {"queue": "mine"}}
+
+    async def post(document: Any) -> Any:
+        return await gateway.http.post("/v1/operations", json=document, headers=headers)
+
+    first = await post(body)
+    await _finished(gateway, first.json())
+    await _submit(gateway, 1, "ready", queue="mine")
+    again = await post(body)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert again.headers["Location"] == first.headers["Location"] == f"/v1/operations/{first.json()['id']}"
+    assert (again.json()["id"], again.json()["counted"], again.json()["done"]) == (first.json()["id"], 1, 1)
+    assert await _states(gateway) == {"cancelled": 1, "ready": 1}
+    other = await post({**body, "action": "delete"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert await gateway.count("operations") == 1
+    assert (await post({"action": "explode"})).status_code == 422
+
+
+async def test_a_redriven_tasks_payload_has_to_fit_like_a_new_one(gateway: Gateway) -> None:
+    parent = await gateway.submit()
+    (task_id,) = await _submit(gateway, 1, "dead", depends_on=[parent["id"]])
+    (alone,) = await _submit(gateway, 1, "dead")
+
+    async def redrive(task: str, place: int) -> Any:
+        answer = await gateway.http.post(f"/v1/tasks/{task}:redrive", json={"payload": {"x": {"$parent": place}}})
+        return answer.status_code, [fault["pointer"] for fault in answer.json().get("errors", [])]
+
+    assert await redrive(alone, 0) == (422, ["/payload/x/$parent"])
+    assert await redrive(task_id, 1) == (422, ["/payload/x/$parent"])
+    assert await redrive(task_id, 0) == (200, [])
+    assert await redrive(str(gateway.parts.new_id()), 0) == (404, [])

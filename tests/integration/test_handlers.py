@@ -110,8 +110,19 @@ async def test_a_schedules_payload_is_held_against_its_handler(gateway: Gateway)
     place = kept.headers["Location"]
     refused = await gateway.http.patch(place, json={"payload": {"user_id": "1"}})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/payload/user_id")
+    refused = await gateway.http.patch(place, json={"payload": {"user_id": {"$parent": 0}}})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/payload/user_id/$parent")
     other = await gateway.http.patch(place, json={"payload": {"user_id": "1"}, "handler": "reports.weekly"})
     assert other.status_code == 200
+
+    back = {"handler": "reports.daily"}
+    refused = await gateway.http.patch(place, json=back)
+    [fault] = refused.json()["errors"]
+    assert (refused.status_code, fault["pointer"], "/payload/user_id" in fault["detail"]) == (422, "/handler", True)
+    assert (await gateway.http.get(place)).json()["handler"] == "reports.weekly"
+    assert (await gateway.http.patch(place, json={"tags": ["eu"]})).status_code == 200
+    assert (await gateway.http.patch(place, json={**back, "payload": {"user_id": 1}})).status_code == 200
+    assert (await gateway.http.patch(place, json=back)).status_code == 200
 
 
 async def test_in_a_rolling_deploy_a_payload_may_fit_either_variant(gateway: Gateway) -> None:
@@ -179,4 +190,4 @@ async def test_what_stands_for_the_result_of_a_parent_fits_any_argument(gateway:
     assert await results(user_id={"$parent": 0}, tags=["c"]) == ["/tasks/1/payload/tags/0"]
     assert await results(tags={"$parent": "*"}) == ["/tasks/1/payload/user_id"]
     assert await results(user_id=1, tags=[{"$parent": 0}]) == ["/tasks/1/payload/tags/0"]
-    assert await refusal(gateway, {"user_id": {"$parent": 0}}) == {"/payload/user_id": "type"}
+    assert await refusal(gateway, {"user_id": {"$parent": 0}}) == {"/payload/user_id/$parent": "unknown_parent"}

@@ -83,7 +83,10 @@ async def test_whom_to_tell_is_sealed(gateway: Gateway) -> None:
     [
         ([{"email": "a@b.c"}], "/notify/0/on"),
         ([{"on": [], "email": "a@b.c"}], "/notify/0/on"),
-        ([{"on": ["late"], "email": "a@b.c"}], "/notify/0/on/0"),
+        ([{"on": ["missed"], "email": "a@b.c"}], "/notify/0/on/0"),
+        ([{"on": ["late"], "email": "a@b.c"}], "/notify/0"),
+        ([{**EMAIL, "late_after": 5}], "/notify/0"),
+        ([{"on": ["late"], "late_after": 0, "email": "a@b.c"}], "/notify/0/late_after"),
         ([EMAIL, {"on": ["dead"]}], "/notify/1"),
         ([{**EMAIL, "slack": "https://x.example"}], "/notify/0"),
         ([{"on": ["dead"], "email": "a@b.c\nBcc: d@e.f"}], "/notify/0/email"),
@@ -232,6 +235,24 @@ async def test_rules_are_kept_listed_replaced_and_deleted(gateway: Gateway) -> N
     assert (await stranger.put(place, json=RULE)).status_code == 404
     assert (await gateway.http.delete(f"/v1/notification-rules/{other['id']}")).status_code == 204
     assert (await gateway.http.get(f"/v1/notification-rules/{other['id']}")).status_code == 404
+
+
+async def test_a_rule_is_made_once_for_a_key(gateway: Gateway) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = await gateway.http.post("/v1/notification-rules", json=RULE, headers=headers)
+    await gateway.http.put(f"/v1/notification-rules/{first.json()['id']}", json={**RULE, "name": "renamed"})
+
+    again = await gateway.http.post("/v1/notification-rules", json=RULE, headers=headers)
+
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert (again.json(), again.headers["Location"]) == (first.json(), first.headers["Location"])
+    assert [row["name"] for row in await gateway.rows("SELECT name FROM notification_rules")] == ["renamed"]
+    other = await gateway.http.post("/v1/notification-rules", json={**RULE, "queue": "x"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    taken = {"Idempotency-Key": "two"}
+    for _ in range(2):  # what was refused is no answer to a key
+        answer = await gateway.http.post("/v1/notification-rules", json={**RULE, "name": "renamed"}, headers=taken)
+        assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 
 async def test_a_schedule_tells_of_times_that_were_late_or_missed(gateway: Gateway) -> None:

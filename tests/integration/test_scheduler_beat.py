@@ -115,9 +115,12 @@ async def test_it_promotes_and_fires_and_stops_cleanly(
             await wait_until(both_ready, timeout=20, what="the promotion and the fire")
         except AssertionError as error:
             raise AssertionError(running.output()) from error
-        metrics = await _get(running, "/metrics")
-        assert "tidewheel_scheduler_promoted_total 1.0" in metrics
-        assert "tidewheel_scheduler_fired_total 1.0" in metrics
+
+        async def both_counted() -> bool:  # after the commit
+            metrics = await _get(running, "/metrics")
+            return all(f"tidewheel_scheduler_{what}_total 1.0" in metrics for what in ("promoted", "fired"))
+
+        await wait_until(both_counted, what="what was done to be counted")
         assert await running.stop(number) == 0, running.output()
         assert "Traceback" not in running.output()
         assert running.records()[-1]["event"] == "process stopped"

@@ -71,7 +71,7 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
     assert len(set(names)) == len(names)
     assert set(names) == {
         "submit_task", "submit_tasks", "list_of_tasks", "get_task", "list_attempts", "explain_task", "cancel_task",
-        "redrive_task", "read_logs", "start_operation", "get_operation", "list_dead_letters",
+        "redrive_task", "read_logs", "start_operation", "list_operations", "get_operation", "list_dead_letters",
         "edit_task", "delete_task", "create_schedule", "list_schedules", "get_schedule",
         "edit_schedule", "pause_schedule", "resume_schedule", "delete_schedule", "list_fires",
         "trigger_schedule", "backfill_schedule", "skip_next_fire", "preview_rule", "preview_schedule",
@@ -102,7 +102,10 @@ def test_what_creates_takes_an_idempotency_key(document: dict[str, Any]) -> None
         if any(parameter["name"] == "Idempotency-Key" for parameter in call.get("parameters", []))
     }
 
-    assert keyed == {"submit_task", "submit_tasks", "create_schedule", "trigger_schedule", "skip_next_fire"}
+    assert keyed == {
+        *("submit_task", "submit_tasks", "create_schedule", "trigger_schedule", "skip_next_fire"),
+        *("start_operation", "create_notification_rule"),
+    }
 
 
 MODELS: list[type[BaseModel]] = [

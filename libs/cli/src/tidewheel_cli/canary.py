@@ -46,15 +46,14 @@ def canary(
     session: Session,
     payload: Payload = "{}",
     *,
-    handler: Handler = "demo.noop",
+    handler: Handler = "tidewheel.canary",
     queue: Queue = "default",
     priority: PriorityOption = "medium",
     within: Within = 30.0,
 ) -> None:
     """Send one task through everything and say how long it took; 0 only when it came back complete in time.
 
-    `tidewheel dev` serves `demo.noop`. Elsewhere add tidewheel_executor.demo to TIDEWHEEL_HANDLERS of the executors, or
-    take a handler of your own that does no harm.
+    Every executor serves `tidewheel.canary`. Name the queue of executors that do not serve `default`.
     """
     arguments = read_payload(payload)
     began = time.monotonic()

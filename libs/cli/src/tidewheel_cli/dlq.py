@@ -25,7 +25,7 @@ _COLUMNS = ("count", "handler", "error", "reason", "first", "last", "latest task
 def list_groups(session: Session) -> None:
     """List dead letters by handler, error and reason, the most frequent first."""
     with session.client() as client:
-        found = client.tasks.dead_letters()
+        found = list(client.tasks.dead_letters())
     if session.json:
         for each in found:
             print_line(each)

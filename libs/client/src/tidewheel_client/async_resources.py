@@ -20,9 +20,10 @@ class AsyncTasks(AsyncResource):
     cancel = Awaiting(tasks.cancel_task)
     redrive = Awaiting(tasks.redrive_task)
     logs = Awaiting(tasks.read_logs)
-    dead_letters = Awaiting(tasks.list_dead_letters)
+    dead_letters = AsyncPaging(tasks.list_dead_letters)
     start_operation = Awaiting(tasks.start_operation)
     operation = Awaiting(tasks.get_operation)
+    operations = AsyncPaging(tasks.list_operations)
     edit = Awaiting(tasks.edit_task)
     delete = Awaiting(tasks.delete_task)
 

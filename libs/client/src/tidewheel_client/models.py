@@ -56,12 +56,23 @@ class TaskSummary(Answer):
         return self.state in FINAL
 
 
+class Told(Answer):
+    """Somebody who wants to be told; of a webhook only the host is shown."""
+
+    on: list[str]
+    late_after: float | None
+    kind: str
+    email: str | None
+    host: str | None
+
+
 class Task(TaskSummary):
     """A task with its payload, and its result or error; `unreadable` names fields that could not be opened, and why."""
 
     payload: dict[str, Any] | None
     result: Any
     error: str | None
+    notify: list[Told] = []
     unreadable: dict[str, str]
 
 
@@ -220,6 +231,7 @@ class Schedule(ScheduleSummary):
     """A recurring schedule with its payload."""
 
     payload: dict[str, Any] | None
+    notify: list[Told] = []
     unreadable: dict[str, str]
 
 
@@ -319,6 +331,7 @@ class StoredRule(Answer):
     handler: str | None
     queue: str | None
     tag: str | None
+    late_after: float | None = None
     kind: str | None
     email: str | None
     webhook: str | None

@@ -125,6 +125,7 @@ class ScheduleOptions(_Run, Rule, total=False):
     misfire: Mapping[str, Any]
     overlap: Overlap
     expires_after: Duration | None
+    notify: Sequence[Any]
     managed_by: str | None
 
 
@@ -156,6 +157,7 @@ class NotificationRule(TypedDict, total=False):
 
     name: str
     on: Sequence[str]
+    late_after: Duration | None
     handler: str | None
     queue: str | None
     tag: str | None

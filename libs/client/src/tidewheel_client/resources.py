@@ -20,9 +20,10 @@ class Tasks(Resource):
     cancel = Calling(tasks.cancel_task)
     redrive = Calling(tasks.redrive_task)
     logs = Calling(tasks.read_logs)
-    dead_letters = Calling(tasks.list_dead_letters)
+    dead_letters = Paging(tasks.list_dead_letters)
     start_operation = Calling(tasks.start_operation)
     operation = Calling(tasks.get_operation)
+    operations = Paging(tasks.list_operations)
     edit = Calling(tasks.edit_task)
     delete = Calling(tasks.delete_task)
 

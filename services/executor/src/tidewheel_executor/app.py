@@ -25,6 +25,9 @@ from tidewheel_executor.transport.intake import Intake
 EXECUTE = "tidewheel_executor.execute"
 """The module that defines the task `tidewheel.execute`, which children run."""
 
+CANARY = "tidewheel_executor.canary"
+"""The module of the handler that every executor serves."""
+
 REPLACED_BROKER = "tidewheel_replaced_broker"
 """Where an app keeps the broker that it was made for: which priority is the most urgent one depends on it."""
 
@@ -52,7 +55,8 @@ def create_app(
     app.conf[REPLACED_BROKER] = app.conf.broker_url
     executor = _executor(app, settings, executor_id or uuid4(), report_lost)
     app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))
-    app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), *settings.kind_modules, execute)
+    ours = (*settings.kind_modules, CANARY, execute)
+    app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), *ours)
     attach(app, executor)
     attach_kinds(app, settings)
     app.amqp.Connection = PatientConnection
@@ -126,7 +130,6 @@ def _worker(settings: ExecutorSettings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_disable_rate_limits": True,
         "worker_hijack_root_logger": False,
-        "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
         "worker_soft_shutdown_timeout": settings.stop_grace,
         # How long the result of a child that has died may still come. Ours is in PostgreSQL: whoever waits for Celery's

@@ -15,7 +15,7 @@ from tidewheel_executor.executor import Executor
 from tidewheel_executor.heartbeat_queries import tasks_cancelling
 
 EVERY = 1.0
-"""Seconds between two looks for cancellations."""
+"""Seconds between two looks for cancellations, if no wake-up says that there is one."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -37,6 +37,7 @@ class Said:
         lines: JSON texts that wait.
         progress: the last state and the JSON of its `meta`, where they wait.
         part: how many pieces were written.
+        unfinished: what was printed and has no end of line yet, by what makes a record of it.
     """
 
     task_id: UUID
@@ -47,6 +48,7 @@ class Said:
     part: int = 0
     count: int = 0
     size: int = 0
+    unfinished: dict[Callable[[str], None], str] = field(default_factory=dict)
 
     def add(self, line: str) -> int:
         """Keep a line, or once say that no more are kept; return the bytes that are new."""
@@ -62,6 +64,12 @@ class Said:
             )
         self.lines.append(line)
         return len(line)
+
+    def finish(self) -> None:
+        """Let what was printed without an end of line be a line, too."""
+        while self.unfinished:
+            log, text = self.unfinished.popitem()
+            log(text)
 
 
 Note = Callable[[Said, int], None]
@@ -83,7 +91,7 @@ class Capture(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record, if a handler made it."""
-        if record.name.startswith(_OURS) or (said := self._current()) is None:
+        if record.name.startswith(_OURS) or (said := self.current()) is None:
             return
         try:
             message = record.getMessage()
@@ -96,7 +104,8 @@ class Capture(logging.Handler):
         if added := said.add(write_line(record.levelname, record.name, message, record.created)):
             self._note(said, added)
 
-    def _current(self) -> Said | None:
+    def current(self) -> Said | None:
+        """Return what the attempt has said that runs here; None when none does."""
         for task in reversed(_task_stack.stack):
             request = getattr(task, "request_stack", None)
             top = None if request is None else request.top

@@ -25,6 +25,7 @@ from tidewheel_executor.figures import Figures
 from tidewheel_executor.handlers import Handlers
 from tidewheel_executor.judge import Judge
 from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.printed import Redirection
 from tidewheel_executor.relief import Relief
 from tidewheel_executor.scribe import Scribe
 from tidewheel_executor.wakes import Wakes
@@ -72,6 +73,7 @@ class Child:
         self._scribe = Scribe(lambda: open_engine(birth.database_url, application_name=NAME, pool_size=1), sealer)
         self._capture = Capture(self._scribe.note, said_by)
         logging.getLogger().addHandler(self._capture)
+        self._redirection = Redirection(app, self._capture.current)
         limit = SoftLimit()
         figures = Figures(self.registry)
         relief = Relief(
@@ -105,6 +107,7 @@ class Child:
 
     def close(self) -> None:
         """Close the connections and the event loop, and send the spans that wait."""
+        self._redirection.close()
         logging.getLogger().removeHandler(self._capture)
         self._scribe.close()
         self._watch.close()

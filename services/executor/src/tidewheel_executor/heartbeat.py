@@ -1,16 +1,16 @@
 """What runs beside Celery in the main process, in a thread with an event loop of its own.
 
-It says that the executor is alive and what its handlers are, reports lost tasks, makes
-notifications and answers probes. It shares nothing
-with Celery's event loop, so a loop that is busy for a moment does not make the executor look dead; one that hangs shows
-in /healthz.
+It says that the executor is alive and what its handlers are, reports lost tasks, stops cancelled ones, makes
+notifications and answers probes. It shares nothing with Celery's event loop, so a loop that is busy for a moment does
+not make the executor look dead; one that hangs shows in /healthz.
 """
 
+import asyncio
 import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 
 import structlog
@@ -27,7 +27,11 @@ from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.store.errors import is_transient
+from tidewheel_common.streams.client import TRANSIENT, open_redis
 from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.keys import WAKE_EXECUTOR
+from tidewheel_common.streams.wake import Listener
+from tidewheel_common.weather import store_is_away
 from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
 from tidewheel_executor.cancels import Cancels
 from tidewheel_executor.executor import Executor
@@ -78,7 +82,7 @@ class Companion:
         self._process = self._stack.enter_context(process)
         self.hub_rests()  # until its first connection
         self._listen(self._process)
-        self._loops = BackgroundLoops(self._process, self._build, transient=is_transient, on_failure=_end_worker)
+        self._loops = BackgroundLoops(self._process, self._build, transient=store_is_away, on_failure=_end_worker)
         self._loops.start()
 
     def stop(self) -> None:
@@ -165,16 +169,23 @@ class Companion:
                 await publish(connection, self._signatures)
 
         every = process.settings.executor_heartbeat
+        redis = open_redis(process.settings.redis_url.get_secret_value(), client_name="tidewheel-executor")
+        asked = asyncio.Event()
+        listener = Listener(redis, {WAKE_EXECUTOR: lambda _: asked.set()})
         try:
             yield [
                 Loop(name="heartbeat", tick=show_presence, every=every),
                 Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
                 Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
-                Loop(name="cancels", tick=Cancels(self._executor, engine).tick, every=CANCELS_EVERY),
+                Loop(name="cancels", tick=Cancels(self._executor, engine).tick, every=CANCELS_EVERY, wake=asked),
+                Loop(name="listen", tick=partial(listener.listen, process.stop), every=1.0),
                 Loop(name="lost", tick=lost.tick, every=every, wake=lost.wake),
             ]
             await self._sign_off(engine, lost)
         finally:
+            with suppress(*TRANSIENT):
+                await listener.close()
+                await redis.aclose()
             await engine.dispose()
 
     async def _sign_off(self, engine: Engine, lost: LostReports) -> None:

@@ -43,8 +43,29 @@ class OwingTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LapsedTask:
+    """A task that had not begun at `late_at`, as was seen at `lapsed_at`.
+
+    `notify` is the sealed note of whom it concerns, `due_at` from when on it could begin; None when that is not known
+    any more.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    handler: str
+    queue: str
+    tags: list[str]
+    schedule_id: UUID | None
+    traceparent: str | None
+    notify: bytes | None
+    late_at: datetime
+    lapsed_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwingFire:
-    """A fire of a schedule that was late or missed."""
+    """A fire of a schedule that was late or missed; `notify` is the sealed note of whom the schedule concerns."""
 
     schedule_id: UUID
     nominal_at: datetime
@@ -57,6 +78,7 @@ class OwingFire:
     handler: str
     queue: str
     tags: list[str]
+    notify: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +114,11 @@ async def fires_owing(connection: Connection, *, size: int) -> list[OwingFire]:
     return [OwingFire(**row) for row in (await _run(connection, "fires_owing", {"size": size}))]
 
 
+async def tasks_lapsed(connection: Connection, *, size: int) -> list[LapsedTask]:
+    """Hold up to `size` tasks that had not begun in time and of which nobody has been told."""
+    return [LapsedTask(**row) for row in (await _run(connection, "tasks_lapsed", {"size": size}))]
+
+
 async def rules_of(connection: Connection, tenants: Collection[UUID]) -> list[Rule]:
     """Read the rules of some tenants that are not disabled."""
     rows = await _run(connection, "rules_of", {"tenants": list(tenants)})
@@ -99,7 +126,13 @@ async def rules_of(connection: Connection, tenants: Collection[UUID]) -> list[Ru
         Rule(
             id=row.id,
             tenant_id=row.tenant_id,
-            coverage=Coverage(events=frozenset(row.events), handler=row.handler, queue=row.queue, tag=row.tag),
+            coverage=Coverage(
+                events=frozenset(row.events),
+                handler=row.handler,
+                queue=row.queue,
+                tag=row.tag,
+                late_after=row.late_after,
+            ),
             target=row.target,
         )
         for row in rows
@@ -129,6 +162,12 @@ async def notices_insert(connection: Connection, notices: Sequence[Notice], *, n
 async def tasks_settle(connection: Connection, ids: Sequence[UUID]) -> None:
     """Note that everybody has been told of the ends of tasks."""
     await _run(connection, "tasks_settle", {"ids": ids})
+
+
+async def lapses_settle(connection: Connection, following: Mapping[UUID, datetime | None]) -> None:
+    """Note that those were told who had to be, and when the next ones want to know of each task."""
+    parameters = {"ids": list(following), "nexts": list(following.values())}
+    await _run(connection, "lapses_settle", parameters)
 
 
 async def fires_settle(connection: Connection, fires: Sequence[OwingFire]) -> None:

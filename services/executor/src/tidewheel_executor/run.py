@@ -36,6 +36,7 @@ def run_def(item: Item, *, limit: SoftLimit, judge: Judge) -> Ended:
             return judge.raised(item, error, time.monotonic() - started)
         return judge.returned(item, value, time.monotonic() - started)
     finally:
+        _finish_lines(item)
         task.request_stack.pop()
         _task_stack.pop()
 
@@ -59,6 +60,8 @@ async def run_async(item: Item, *, judge: Judge) -> Ended:
         if ends_the_process(error) or (_is_cancelled(error) and not item.attempt.is_aborted):
             raise
         return judge.raised(item, autoretry(task, error), time.monotonic() - started)
+    finally:
+        _finish_lines(item)
     return judge.returned(item, value, time.monotonic() - started)
 
 
@@ -71,6 +74,11 @@ async def _call(item: Item) -> Any:
         if limit.expired():
             raise SoftTimeLimitExceeded from error
         raise
+
+
+def _finish_lines(item: Item) -> None:
+    if (said := item.attempt.said) is not None:
+        said.finish()
 
 
 def _before(item: Item) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from tidewheel_common.core.fields import PRIORITIES
-from tidewheel_common.core.notification import note
+from tidewheel_common.core.notification import note, soonest
 from tidewheel_common.core.submission import Candidate
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
@@ -68,6 +68,8 @@ class Acceptor:
         notify = None
         if spec.notify:
             notify = self._sealer.seal(note(spec.notify), tenant=tenant, subject=subject, field="notify")
+        covered = self._rules.late_after(tenant, spec.handler, spec.queue, spec.tags)
+        late_after = min(filter(None, (soonest(spec.notify), covered)), default=None)
         return TaskRow(
             id=task_id,
             tenant_id=tenant,
@@ -91,6 +93,7 @@ class Acceptor:
             concurrency_limit=spec.concurrency_limit,
             notify=notify,
             owes=notify is not None or self._rules.cover(tenant, spec.handler, spec.queue, spec.tags),
+            late_after=None if late_after is None else timedelta(seconds=late_after),
         )
 
     async def accept(self, submission: Submission) -> Accepted | Stored:

@@ -95,6 +95,8 @@ class Bulk:
         if action == "cancel":
             self._wakeups.final.wake(*(str(task_id) for task_id, state in moved.items() if state in FINAL))
             self._wakeups.scheduler.wake()  # it tells the dependants
+            if State.RUNNING in moved.values():
+                self._wakeups.executor.wake()
         elif action == "delete":
             self._wakeups.reaper.wake()
         else:

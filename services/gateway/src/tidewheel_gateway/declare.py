@@ -36,7 +36,7 @@ IDEMPOTENCY: Final[Extra] = {
     "in": "header",
     "required": False,
     "description": "Repeating a request with the same key does nothing twice and gives the same answer. Kept 48 h.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[ -~]+$"},
 }
 
 

@@ -51,6 +51,7 @@ STORED_TASK: Final[Example] = {
     "payload": {"user_id": 42},
     "result": None,
     "error": None,
+    "notify": [{"on": ["dead"], "late_after": None, "kind": "email", "email": "ops@example.com", "host": None}],
     "unreadable": {},
 }
 
@@ -95,6 +96,7 @@ STORED_SCHEDULE: Final[Example] = {
     "created_at": "2026-11-30T17:12:45.123456Z",
     "updated_at": "2026-11-30T17:12:45.123456Z",
     "payload": {"user_id": 42},
+    "notify": [{"on": ["missed"], "late_after": None, "kind": "webhook", "email": None, "host": "hooks.example.com"}],
     "unreadable": {},
 }
 

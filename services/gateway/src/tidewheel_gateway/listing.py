@@ -81,6 +81,7 @@ _BUILT = {
     "payload": literal(b""),
     "result": null(),
     "error": null(),
+    "notify": null(),
     "backoff": cast(tasks.c.backoff, Text),
 }
 

@@ -26,6 +26,7 @@ class RuleDraft:
     queue: str | None
     tag: str | None
     target: bytes
+    late_after: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +39,20 @@ class RuleRecord(RuleDraft):
     updated_at: datetime
 
 
+def new_record(draft: RuleDraft, at: datetime) -> RuleRecord:
+    """Return a rule as it was stored when it was new."""
+    return RuleRecord(**asdict(draft), disabled_at=None, disabled_reason=None, created_at=at, updated_at=at)
+
+
 async def rules_live(connection: Connection) -> list[tuple[UUID, Coverage]]:
     """Read what every rule that is not disabled covers, with its tenant."""
     rows = await connection.execute(_STATEMENTS["rules_live"])
-    return [
-        (row.tenant_id, Coverage(events=frozenset(row.events), handler=row.handler, queue=row.queue, tag=row.tag))
-        for row in rows
-    ]
+    return [(row.pop("tenant_id"), Coverage(**{**row, "events": frozenset(row["events"])})) for row in map(dict, rows)]
 
 
-async def rule_insert(connection: Connection, draft: RuleDraft) -> RuleRecord | None:
-    """Keep a new rule; None when its name is taken."""
-    return await _one(connection, "rule_insert", {**asdict(draft), "now": None})
+async def rule_insert(connection: Connection, draft: RuleDraft, *, now: datetime) -> bool:
+    """Keep a new rule; False when its name is taken."""
+    return await _one(connection, "rule_insert", {**asdict(draft), "now": now}) is not None
 
 
 async def rule_find(connection: Connection, tenant_id: UUID, rule_id: UUID) -> RuleRecord | None:

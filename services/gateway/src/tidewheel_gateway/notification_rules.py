@@ -12,7 +12,7 @@ from tidewheel_gateway.notification_rule_queries import rules_live
 EVERY: Final = 3.0
 """Seconds between two looks at the rules; how long another gateway may not know of a new one."""
 
-_OF_TASKS: Final = frozenset({Event.COMPLETE.value, Event.DEAD.value})
+_ENDS: Final = frozenset({Event.COMPLETE.value, Event.DEAD.value})
 
 
 class NotificationRules:
@@ -32,11 +32,17 @@ class NotificationRules:
             found = await rules_live(connection)
         rules: defaultdict[UUID, list[Coverage]] = defaultdict(list)
         for tenant, coverage in found:
-            if coverage.events & _OF_TASKS:
+            if coverage.events & _ENDS or coverage.late_after is not None:
                 rules[tenant].append(coverage)
         self._rules = dict(rules)
 
     def cover(self, tenant: UUID, handler: str, queue: str, tags: Sequence[str]) -> bool:
-        """Tell whether a rule of a tenant covers a task, however it ends."""
-        rules = self._rules.get(tenant)
-        return rules is not None and any(rule.covers(handler, queue, tags) for rule in rules)
+        """Tell whether a rule of a tenant covers the end of a task, however it ends."""
+        rules = self._rules.get(tenant, ())
+        return any(rule.events & _ENDS and rule.covers(handler, queue, tags) for rule in rules)
+
+    def late_after(self, tenant: UUID, handler: str, queue: str, tags: Sequence[str]) -> float | None:
+        """Return after how many seconds a task is late for a rule first; None when it is for none."""
+        rules = self._rules.get(tenant, ())
+        covering = (rule.late_after for rule in rules if rule.covers(handler, queue, tags))
+        return min((seconds for seconds in covering if seconds is not None), default=None)

@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 from tidewheel_common.crypto.sealed import Sealer, Unsealable
 from tidewheel_gateway.records import AttemptRecord, ScheduleRecord, TaskRecord
+from tidewheel_gateway.told import told
 from tidewheel_gateway.view import Opened
 
 _SIGNED: Final = "notify.webhook"
@@ -16,9 +17,9 @@ _SIGNED: Final = "notify.webhook"
 
 
 def open_task(sealer: Sealer, record: TaskRecord) -> Opened:
-    """Open a task's payload, result and error."""
-    sealed = {"payload": record.payload, "result": record.result, "error": record.error}
-    opened = _open(sealer, sealed, tenant=record.tenant_id, task_id=record.id, schedule_id=record.schedule_id)
+    """Open a task's payload, result and error, and whom it tells."""
+    sealed = {"payload": record.payload, "result": record.result, "error": record.error, "notify": record.notify}
+    opened = _told(_open(sealer, sealed, tenant=record.tenant_id, task_id=record.id, schedule_id=record.schedule_id))
     payload = opened.texts["payload"]
     if record.handler != _SIGNED or payload is None:
         return opened
@@ -27,8 +28,9 @@ def open_task(sealer: Sealer, record: TaskRecord) -> Opened:
 
 
 def open_schedule(sealer: Sealer, record: ScheduleRecord) -> Opened:
-    """Open a schedule's payload."""
-    return _open(sealer, {"payload": record.payload}, tenant=record.tenant_id, task_id=None, schedule_id=record.id)
+    """Open a schedule's payload, and whom it tells."""
+    sealed = {"payload": record.payload, "notify": record.notify}
+    return _told(_open(sealer, sealed, tenant=record.tenant_id, task_id=None, schedule_id=record.id))
 
 
 def open_error(sealer: Sealer, record: AttemptRecord, *, tenant: UUID, task_id: UUID) -> str | None:
@@ -45,6 +47,13 @@ def open_said(sealer: Sealer, sealed: bytes | None, *, tenant: UUID, task_id: UU
     return (
         {"unreadable": opened.unreadable[field]} if text is None and opened.unreadable else from_json(text or b"null")
     )
+
+
+def _told(opened: Opened) -> Opened:
+    """Show of the targets of notifications what callers may see."""
+    note = opened.texts["notify"]
+    shown = None if note is None else to_json(told(from_json(note)))
+    return replace(opened, texts={**opened.texts, "notify": shown})
 
 
 def _open(

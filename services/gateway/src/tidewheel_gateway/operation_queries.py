@@ -1,17 +1,12 @@
 """The statements of `operations.sql`, one typed function each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any
 from uuid import UUID
 
 from tidewheel_common.store.engine import Connection
-from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
-
-MOST_GROUPS: Final = 200
-"""Groups of dead letters that are counted."""
 
 _STATEMENTS = load_statements("tidewheel_gateway", "operations.sql")
 
@@ -48,10 +43,20 @@ async def operation_insert(connection: Connection, row: OperationRow, *, now: da
     await connection.execute(_STATEMENTS["operation_insert"], {**parameters, "now": now})
 
 
-async def operation_find(connection: Connection, tenant_id: UUID, operation_id: UUID) -> Row | None:
+async def operation_find(connection: Connection, tenant_id: UUID, operation_id: UUID) -> dict[str, Any] | None:
     """Read a bulk operation of a tenant."""
     parameters = {"tenant_id": tenant_id, "id": operation_id}
-    return (await connection.execute(_STATEMENTS["operation_find"], parameters)).one_or_none()
+    row = (await connection.execute(_STATEMENTS["operation_find"], parameters)).one_or_none()
+    return None if row is None else dict(row)
+
+
+async def operations_list(
+    connection: Connection, tenant_id: UUID, *, below: UUID | None, count: int
+) -> list[dict[str, Any]]:
+    """Read a tenant's bulk operations, the newest first, from below an id."""
+    parameters = {"tenant_id": tenant_id, "below": below, "count": count}
+    rows = await connection.execute(_STATEMENTS["operations_list"], parameters)
+    return [dict(row) for row in rows]
 
 
 async def operation_hold(connection: Connection) -> Held | None:
@@ -75,7 +80,8 @@ async def operation_advance(
     await connection.execute(_STATEMENTS["operation_advance"], parameters)
 
 
-async def dead_letters(connection: Connection, tenant_id: UUID) -> Sequence[Row]:
-    """Count a tenant's dead tasks by their handler, error and reason, the most frequent first."""
-    parameters = {"tenant_id": tenant_id, "most": MOST_GROUPS}
-    return await connection.execute(_STATEMENTS["dead_letters"], parameters)
+async def dead_letters(connection: Connection, tenant_id: UUID, *, passed: int, count: int) -> list[dict[str, Any]]:
+    """Count a tenant's dead tasks by their handler, error and reason, the most frequent first, behind some groups."""
+    parameters = {"tenant_id": tenant_id, "passed": passed, "count": count}
+    rows = await connection.execute(_STATEMENTS["dead_letters"], parameters)
+    return [dict(row) for row in rows]

@@ -17,6 +17,14 @@ SELECT id, action, CAST(filter AS text) AS filter, priority, dry_run, counted, d
 FROM operations
 WHERE id = :id AND tenant_id = :tenant_id;
 
+-- name: operations_list :many
+-- Read a tenant's bulk operations, the newest first, from below an id.
+SELECT id, action, CAST(filter AS text) AS filter, priority, dry_run, counted, done, failed, created_at, finished_at
+FROM operations
+WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
+ORDER BY id DESC
+LIMIT :count;
+
 -- name: operation_hold :one
 -- Hold the oldest bulk operation that is not over and that no other gateway works on.
 SELECT id, tenant_id, action, CAST(filter AS text) AS filter, priority, reached, created_at
@@ -34,11 +42,11 @@ SET done = done + :done, failed = failed + :failed, reached = CAST(:reached AS u
 WHERE id = :id;
 
 -- name: dead_letters :many
--- Count a tenant's dead tasks by their handler, error and reason, the most frequent first.
+-- Count a tenant's dead tasks by their handler, error and reason, the most frequent first, behind some groups.
 SELECT handler, error_type, reason, count(*) AS count, min(finished_at) AS first_at, max(finished_at) AS last_at,
     CAST(max(CAST(id AS text)) AS uuid) AS latest_task_id
 FROM tasks
 WHERE tenant_id = :tenant_id AND reason IS NOT NULL AND state = 'dead'
 GROUP BY handler, error_type, reason
 ORDER BY count(*) DESC, handler, error_type, reason
-LIMIT :most;
+LIMIT :count OFFSET :passed;

@@ -41,7 +41,7 @@ _COLUMNS = (
     "ids", "tenants", "handlers", "queues", "priorities", "payloads", "attempts", "timeouts", "backoffs",
     "removal_delays", "deliveries", "tags", "traceparents", "run_ats", "delays", "expiries",
     "awaiteds", "pendings", "on_parent_failures", "unique_keys", "concurrency_keys", "concurrency_limits",
-    "notifies", "owing",
+    "notifies", "owing", "late_afters",
 )  # fmt: skip
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 
@@ -147,6 +147,12 @@ async def task_find(connection: Connection, tenant_id: UUID, task_id: UUID) -> T
     """Read a task of a tenant."""
     row = await _one(connection, "task_find", {"tenant_id": tenant_id, "id": task_id})
     return None if row is None else TaskRecord(**{**row, "state": State(row["state"])})
+
+
+async def task_fitting(connection: Connection, tenant_id: UUID, task_id: UUID) -> tuple[str, int] | None:
+    """Read a task's handler and how many parents it has."""
+    row = await _one(connection, "task_fitting", {"tenant_id": tenant_id, "id": task_id})
+    return None if row is None else (row["handler"], row["parents"])
 
 
 async def task_state(connection: Connection, tenant_id: UUID, task_id: UUID) -> State | None:

@@ -39,11 +39,12 @@ fresh AS MATERIALIZED (
         CAST(:traceparents AS text[]), CAST(:run_ats AS timestamptz[]), CAST(:delays AS interval[]),
         CAST(:expiries AS timestamptz[]), CAST(:awaiteds AS boolean[]), CAST(:pendings AS integer[]),
         CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[]), CAST(:concurrency_keys AS text[]),
-        CAST(:concurrency_limits AS integer[]), CAST(:notifies AS bytea[]), CAST(:owing AS boolean[])
+        CAST(:concurrency_limits AS integer[]), CAST(:notifies AS bytea[]), CAST(:owing AS boolean[]),
+        CAST(:late_afters AS interval[])
     ) AS t (
         place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
-        concurrency_key, concurrency_limit, notify, owes
+        concurrency_key, concurrency_limit, notify, owes, late_after
     )
     CROSS JOIN clock
     WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
@@ -52,7 +53,7 @@ accepted AS (
     INSERT INTO tasks (
         id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, awaited, pending_parents,
-        on_parent_failure, unique_key, concurrency_key, concurrency_limit, notify, owes
+        on_parent_failure, unique_key, concurrency_key, concurrency_limit, notify, owes, late_at
     )
     SELECT id, tenant_id, handler, queue, priority,
         CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
@@ -60,7 +61,7 @@ accepted AS (
         -- A `run_at` in the past means now: it does not jump the line.
         traceparent, due, expires_at, now, CASE WHEN pending_parents = 0 AND due > now THEN due END,
         CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure,
-        unique_key, concurrency_key, concurrency_limit, notify, owes
+        unique_key, concurrency_key, concurrency_limit, notify, owes, greatest(due, now) + late_after
     FROM fresh
 )
 SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
@@ -129,7 +130,13 @@ SELECT id, tenant_id, handler, queue, priority, state, payload, result, error, e
     lost, max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, traceparent,
     schedule_id, nominal_at, run_at, expires_at, created_at, started_at, finished_at, cancel_requested_at,
     executor_id, wait_until, ready_at, queued_at, lease_until, remove_at, pending_parents, on_parent_failure, unique_key,
-    concurrency_key, concurrency_limit
+    concurrency_key, concurrency_limit, notify
+FROM tasks
+WHERE id = :id AND tenant_id = :tenant_id;
+
+-- name: task_fitting :one
+-- Read what a task's payload has to fit: its handler, and how many parents it has.
+SELECT handler, (SELECT CAST(count(*) AS integer) FROM dependencies WHERE task_id = tasks.id) AS parents
 FROM tasks
 WHERE id = :id AND tenant_id = :tenant_id;
 
@@ -209,6 +216,7 @@ UPDATE tasks SET
     remove_at = NULL,
     cancel_requested_at = NULL,
     executor_id = NULL,
+    late_at = NULL,
     owes = owes OR notify IS NOT NULL OR EXISTS (
         SELECT FROM notification_rules AS r WHERE r.tenant_id = tasks.tenant_id AND r.disabled_at IS NULL
     ),
@@ -232,6 +240,7 @@ UPDATE tasks SET
     timeout = CASE WHEN CAST(:set_timeout AS boolean) THEN CAST(:timeout AS double precision) ELSE timeout END,
     expires_at = CASE WHEN CAST(:set_expires_at AS boolean) THEN CAST(:expires_at AS timestamptz) ELSE expires_at END,
     run_at = coalesce(clock.run_at, tasks.run_at),
+    late_at = late_at + (greatest(coalesce(clock.run_at, tasks.run_at), created_at) - greatest(tasks.run_at, created_at)),
     state = CASE
         WHEN clock.run_at IS NULL THEN state
         WHEN clock.run_at > clock.now THEN 'waiting'

@@ -35,6 +35,7 @@ class TaskRow(NamedTuple):
     concurrency_limit: int | None = None
     notify: bytes | None = None
     owes: bool = False
+    late_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """A task as it is stored; payload, result and error are sealed, `backoff` is JSON text."""
+    """A task as it is stored; payload, result, error and `notify` are sealed, `backoff` is JSON text."""
 
     id: UUID
     tenant_id: UUID
@@ -149,6 +150,7 @@ class TaskRecord:
     unique_key: str | None = None
     concurrency_key: str | None = None
     concurrency_limit: int | None = None
+    notify: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,10 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRecord:
-    """A recurring schedule as it is stored; the payload is sealed, `backoff` and `rule` are JSON texts."""
+    """A recurring schedule as it is stored; payload and `notify` are sealed, `backoff` and `rule` are JSON texts.
+
+    `late_after` is the shortest of those in `notify`, for the scheduler, which cannot open that.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -213,6 +218,8 @@ class ScheduleRecord:
     failures: int = 0
     last_error: str | None = None
     retry_at: datetime | None = None
+    notify: bytes | None = None
+    late_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

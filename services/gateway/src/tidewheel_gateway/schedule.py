@@ -1,7 +1,7 @@
 """A recurring schedule as it is submitted and changed, and the row that comes of it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -25,6 +25,7 @@ from tidewheel_common.core.fields import (
     Tags,
     Timeout,
 )
+from tidewheel_common.core.notification import ScheduleNotifications, soonest
 from tidewheel_common.core.rule import EMPTY, Rule
 from tidewheel_gateway.examples import SCHEDULE
 from tidewheel_gateway.records import ScheduleRecord
@@ -94,6 +95,7 @@ class ScheduleSubmission(Strict):
     removal_delay: Duration = 86400.0
     delivery: DeliveryWord = "at_least_once"
     tags: Tags = ()
+    notify: ScheduleNotifications = ()
     managed_by: Owner | None = Field(None, description="The `schedules.yaml` that it is kept by, if one does.")
 
 
@@ -126,17 +128,26 @@ class SchedulePatch(Strict):
     removal_delay: Duration | None = None
     delivery: DeliveryWord | None = None
     tags: Tags | None = None
+    notify: ScheduleNotifications | None = None
     managed_by: Owner | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What is sealed of a schedule; None for what there is not."""
+
+    payload: bytes | None = None
+    notify: bytes | None = None
+
+
 def new_record(
-    spec: ScheduleSubmission, *, schedule_id: UUID, tenant_id: UUID, sealed: bytes, now: datetime
+    spec: ScheduleSubmission, *, schedule_id: UUID, tenant_id: UUID, sealed: Sealed, now: datetime
 ) -> ScheduleRecord | list[Fault]:
     """Return the row of a new schedule, or what is wrong with its rule. `every` counts from now, or from its start."""
     values = {name: getattr(spec, name) for name in ScheduleSubmission.model_fields}
-    columns = _columns(values)
+    columns = _columns(values, sealed)
     record = ScheduleRecord(
-        **{**columns, "payload": sealed, "starts_at": spec.starts_at or now},
+        **{**columns, "starts_at": spec.starts_at or now},
         rule=write_rule(EMPTY, {name: values[name] for name in KEPT if values[name] != _default(name)}),
         id=schedule_id,
         tenant_id=tenant_id,
@@ -154,28 +165,21 @@ def new_record(
 
 
 def changed_record(
-    record: ScheduleRecord, changes: Mapping[str, Any], *, sealed: bytes | None, now: datetime
+    record: ScheduleRecord, changes: Mapping[str, Any], *, sealed: Sealed, now: datetime
 ) -> ScheduleRecord | list[Fault]:
     """Return the row as it is after a change, or what is wrong with its new rule.
 
     Args:
         record: as it was.
         changes: the fields that were given.
-        sealed: the new payload.
+        sealed: what of them is sealed.
         now: by the database's clock.
     """
     given = dict(changes)
     if form := next((name for name in _FORMS if given.get(name) is not None), None):
         given = {**{name: None for name in _FORMS if name != form}, **given}
-    columns = _columns({name: value for name, value in given.items() if name != "payload"})
-    changed = replace(
-        record,
-        **columns,
-        rule=write_rule(record.rule, given),
-        payload=record.payload if sealed is None else sealed,
-        updated_at=now,
-        **UNTRIED,
-    )
+    rule = write_rule(record.rule, given)
+    changed = replace(record, **_columns(given, sealed), rule=rule, updated_at=now, **UNTRIED)
     if not _RULE & given.keys():
         faults = check(changed)
         return faults if isinstance(faults, list) else changed
@@ -241,8 +245,13 @@ def _default(name: str) -> Any:
     return ScheduleSubmission.model_fields[name].default
 
 
-def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(values: Mapping[str, Any], sealed: Sealed) -> dict[str, Any]:
     columns = {name: value for name, value in values.items() if name not in KEPT}
+    if "payload" in columns:
+        columns["payload"] = sealed.payload
+    if "notify" in columns:
+        columns["late_after"] = soonest(columns["notify"])
+        columns["notify"] = sealed.notify
     if "priority" in columns:
         columns["priority"] = PRIORITIES[columns["priority"]]
     if "tags" in columns:

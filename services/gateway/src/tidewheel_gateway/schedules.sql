@@ -9,12 +9,14 @@ SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now,
 -- Keep a new schedule, unless its name is taken.
 INSERT INTO schedules (
     id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, rule, overlap, max_attempts, timeout,
-    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at, managed_by
+    backoff, removal_delay, delivery, tags, starts_at, next_run_at, created_at, updated_at, managed_by,
+    notify, late_after
 )
 VALUES (
     :id, :tenant_id, :name, :handler, :queue, :priority, :payload, :every, :cron, :timezone,
     CAST(CAST(:rule AS text) AS jsonb), :overlap, :max_attempts, :timeout, CAST(CAST(:backoff AS text) AS jsonb),
-    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at, :managed_by
+    :removal_delay, :delivery, :tags, :starts_at, :next_run_at, :created_at, :created_at, :managed_by, :notify,
+    :late_after
 )
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING id;
@@ -24,7 +26,7 @@ RETURNING id;
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
     next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
-    last_error, retry_at,
+    last_error, retry_at, notify, late_after,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id;
@@ -34,7 +36,7 @@ WHERE id = :id AND tenant_id = :tenant_id;
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
     next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
-    last_error, retry_at,
+    last_error, retry_at, notify, late_after,
     coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 FROM schedules
 WHERE id = :id AND tenant_id = :tenant_id
@@ -45,7 +47,7 @@ FOR UPDATE;
 SELECT id, tenant_id, name, handler, queue, priority, payload, every, cron, timezone, CAST(rule AS text) AS rule, overlap,
     max_attempts, timeout, CAST(backoff AS text) AS backoff, removal_delay, delivery, tags, source, fired, starts_at,
     next_run_at, last_run_at, paused_at, paused_until, ended_at, created_at, updated_at, managed_by, pause_reason, failures,
-    last_error, retry_at
+    last_error, retry_at, notify, late_after
 FROM schedules
 WHERE tenant_id = :tenant_id AND (CAST(:below AS uuid) IS NULL OR id < :below)
     AND (CAST(:managed_by AS text) IS NULL OR managed_by = :managed_by)
@@ -62,7 +64,7 @@ UPDATE schedules SET
     removal_delay = :removal_delay, delivery = :delivery, tags = :tags, starts_at = :starts_at,
     next_run_at = :next_run_at, paused_at = :paused_at, paused_until = :paused_until, ended_at = :ended_at,
     updated_at = :updated_at, managed_by = :managed_by, pause_reason = :pause_reason, failures = :failures,
-    last_error = :last_error, retry_at = :retry_at
+    last_error = :last_error, retry_at = :retry_at, notify = :notify, late_after = :late_after
 WHERE id = :id AND tenant_id = :tenant_id
 RETURNING id;
 
@@ -96,15 +98,19 @@ written AS (
 )
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
-    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, owes
+    tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, notify, owes, late_at
 )
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority, 'ready', s.payload, s.max_attempts, s.timeout,
     s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, written.nominal_at,
     written.fired_at + make_interval(secs => CAST(:expires_after AS double precision)), written.fired_at,
-    written.fired_at, EXISTS (
+    written.fired_at, s.notify, s.notify IS NOT NULL OR EXISTS (
         SELECT FROM notification_rules AS r
         WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
-    )
+    ),
+    greatest(written.nominal_at, written.fired_at) + make_interval(secs => least(s.late_after, (
+        SELECT min(r.late_after) FROM notification_rules AS r
+        WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL
+    )))
 FROM written, schedules AS s
 WHERE s.id = :id AND s.tenant_id = :tenant_id
 RETURNING nominal_at, id AS task_id;

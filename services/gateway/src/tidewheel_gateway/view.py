@@ -15,11 +15,13 @@ from pydantic_core import from_json, to_json
 
 from tidewheel_common.core.fields import PRIORITY_WORDS, Backoff, DeliveryWord, ParentFailureWord, PriorityWord
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.notification import note
 from tidewheel_common.core.submission import Candidate
 from tidewheel_gateway.etag import etag_of
 from tidewheel_gateway.examples import STORED_SCHEDULE, STORED_TASK
 from tidewheel_gateway.records import AttemptRecord, FireRecord, ScheduleRecord, TaskRecord
 from tidewheel_gateway.rule import RULE_DEFAULTS, DstChoice, Exclusion, MisfireChoice, OverlapWord, Spec
+from tidewheel_gateway.told import Told, told
 
 JSON: Final = "application/json"
 
@@ -69,6 +71,7 @@ class Task(TaskSummary):
     payload: dict[str, Any] | None
     result: Any
     error: str | None = Field(description="The error of the last attempt that failed.")
+    notify: list[Told] = Field(description="Whom it tells; rules of the tenant may tell others.")
     unreadable: dict[str, str] = Field(description="Fields that could not be opened, each with the reason.")
 
 
@@ -206,6 +209,7 @@ class Schedule(ScheduleSummary):
     model_config = ConfigDict(json_schema_extra={"examples": [STORED_SCHEDULE]})
 
     payload: dict[str, Any] | None
+    notify: list[Told] = Field(description="Whom it and its tasks tell; rules of the tenant may tell others.")
     unreadable: dict[str, str]
 
 
@@ -267,7 +271,7 @@ class Opened:
     """What a task carries, opened.
 
     Attributes:
-        texts: `payload`, `result` as JSON texts and `error` as plain text, each None when there is none.
+        texts: `payload`, `result`, `notify` as JSON texts and `error` as plain text, each None when there is none.
         unreadable: fields that do not open, each with the reason.
     """
 
@@ -310,6 +314,7 @@ def new_task(candidate: Candidate, task_id: UUID, accepted_at: datetime) -> byte
         "finished_at": None,
         "cancel_requested_at": None,
         "remove_at": None,
+        "notify": told(from_json(note(spec.notify))) if spec.notify else [],
     }
     return join(view, {"payload": candidate.payload, "result": b"null", "error": b"null", "unreadable": b"{}"})
 
@@ -326,6 +331,7 @@ def task(record: TaskRecord, opened: Opened) -> bytes:
         "payload": opened.texts["payload"] or b"null",
         "result": opened.texts["result"] or b"null",
         "error": b"null" if error is None else to_json(error.decode(errors="replace")),
+        "notify": opened.texts["notify"] or b"[]",
         "unreadable": to_json(opened.unreadable),
     }
     return join(task_summary(record), texts)
@@ -359,7 +365,11 @@ def fire(record: FireRecord) -> Json:
 
 def schedule(record: ScheduleRecord, opened: Opened) -> bytes:
     """Return a stored schedule with its payload."""
-    texts = {"payload": opened.texts["payload"] or b"null", "unreadable": to_json(opened.unreadable)}
+    texts = {
+        "payload": opened.texts["payload"] or b"null",
+        "notify": opened.texts["notify"] or b"[]",
+        "unreadable": to_json(opened.unreadable),
+    }
     return join(schedule_summary(record), texts)
 
 

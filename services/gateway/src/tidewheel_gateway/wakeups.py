@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 
 from tidewheel_common.streams.client import TRANSIENT, open_redis
-from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_REAPER, WAKE_SCHEDULER
+from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_EXECUTOR, WAKE_FINAL, WAKE_REAPER, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
 
 
@@ -22,6 +22,7 @@ class Wakeups:
         self.dispatcher = Waker(self._redis, WAKE_DISPATCHER)
         self.scheduler = Waker(self._redis, WAKE_SCHEDULER)
         self.reaper = Waker(self._redis, WAKE_REAPER)
+        self.executor = Waker(self._redis, WAKE_EXECUTOR)
         self.final = Waker(self._redis, WAKE_FINAL)
         self._hear_final = hear_final
         self._listener: Listener | None = None
@@ -30,19 +31,11 @@ class Wakeups:
         """Hear what there is to hear, but not beyond the stop; the body of a loop."""
         if self._listener is None:
             self._listener = Listener(self._redis, {WAKE_FINAL: self._hear_final})
-        hearing = asyncio.create_task(self._listener.tick())
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return hearing.result() if hearing.done() else 0.0
-        finally:
-            hearing.cancel()
-            stopping.cancel()
-            await asyncio.gather(hearing, stopping, return_exceptions=True)
+        return await self._listener.listen(stop)
 
     async def close(self) -> None:
         """Let the last wake-ups leave, and disconnect."""
-        for waker in (self.dispatcher, self.scheduler, self.reaper, self.final):
+        for waker in (self.dispatcher, self.scheduler, self.reaper, self.executor, self.final):
             await waker.close()
         with contextlib.suppress(*TRANSIENT):
             if self._listener is not None:

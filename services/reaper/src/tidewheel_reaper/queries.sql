@@ -4,12 +4,12 @@
 -- transition: complete -> (deleted), dead -> (deleted), cancelled -> (deleted), expired -> (deleted)
 -- Delete final tasks whose removal delay has passed, with their attempts, what those have said, and the parents that they
 -- had; count them. A task that others are still blocked by is kept for another while: a person may yet redrive it. So is one
--- of whose end nobody has been told yet.
+-- of which nobody has been told yet what they are to be told.
 WITH clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),
 chosen AS MATERIALIZED (
-    SELECT id, owes
+    SELECT id, owes OR lapsed_at IS NOT NULL AS owes
       FROM tasks
      WHERE remove_at <= (SELECT now FROM clock) AND state IN ('complete', 'dead', 'cancelled', 'expired')
      ORDER BY remove_at

@@ -48,6 +48,11 @@ class Counts:
         self.expired = Counter(
             "tidewheel_scheduler_expired", "Tasks that had not started before they expired.", registry=registry
         )
+        self.lapsed = Counter(
+            "tidewheel_scheduler_late_tasks",
+            "Tasks that had not begun when somebody wanted to be told of it.",
+            registry=registry,
+        )
         self.rescued = Counter(
             "tidewheel_scheduler_rescued",
             "Tasks taken from lost executors, by the state that they went to.",

@@ -15,9 +15,8 @@ from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
-from tidewheel_scheduler import expire, fire, forget, promote, rebase, release, rescue, sync
+from tidewheel_scheduler import expire, fire, forget, lapse, promote, rebase, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
-from tidewheel_scheduler.listen import Listen
 from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.settings import SchedulerSettings
 from tidewheel_scheduler.vigil import Vigil, longest_gap
@@ -32,7 +31,7 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
     """Yield the scheduler's loops, on connections that are closed afterwards."""
     async with AsyncExitStack() as stack:
         url = process.settings.database_url.get_secret_value()
-        engine = open_engine(url, application_name=_APPLICATION, pool_size=7)  # one for each loop
+        engine = open_engine(url, application_name=_APPLICATION, pool_size=8)  # one for each loop
         stack.push_async_callback(engine.dispose)
         # A promotion that a crash of PostgreSQL undoes is done again: it need not wait for the disk.
         # So is a look at the store.
@@ -47,7 +46,7 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
         stack.push_async_callback(listener.close)
         yield [
             *_working_loops(process, engine=engine, quick=quick, wakes=wakes, dispatcher=dispatcher, final=final),
-            Loop(name="listen", tick=Listen(listener=listener, stop=process.stop).tick, every=1.0),
+            Loop(name="listen", tick=partial(listener.listen, process.stop), every=1.0),
         ]
 
 
@@ -80,6 +79,7 @@ def _working_loops(
     promoting = promote.Promote(engine=quick, wake_dispatcher=dispatcher.wake, counts=counts)
     firing = fire.Fire(engine=engine, wake_dispatcher=dispatcher.wake, counts=counts)
     expiring = expire.Expire(engine=engine, announce=announce, counts=counts)
+    lapsing = lapse.Lapse(engine=engine, counts=counts)
     rescuing = rescue.Rescue(
         engine=engine,
         stale=stale,
@@ -97,6 +97,7 @@ def _working_loops(
         Loop(name="promote", tick=promoting.tick, every=promote.EVERY, wake=wakes.promote),
         Loop(name="fire", tick=firing.tick, every=fire.EVERY, wake=wakes.fire),
         Loop(name="expire", tick=expiring.tick, every=expire.EVERY),
+        Loop(name="lapse", tick=lapsing.tick, every=lapse.EVERY),
         Loop(name="release", tick=releasing.tick, every=release.EVERY, wake=wakes.release),
         Loop(name="rescue", tick=rescuing.tick, every=rescue.EVERY),
         Loop(name="rebase", tick=rebasing.tick, every=rebase.EVERY),

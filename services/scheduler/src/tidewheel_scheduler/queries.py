@@ -89,6 +89,11 @@ async def tasks_expire(connection: Connection, *, now: datetime | None, size: in
     return list((await _run(connection, "tasks_expire", values)).scalars())
 
 
+async def tasks_lapse(connection: Connection, *, now: datetime | None, size: int) -> list[bool]:
+    """Look at up to `size` tasks that should have begun by now; return of each whether it has not."""
+    return list((await _run(connection, "tasks_lapse", {"now": now, "size": size})).scalars())
+
+
 async def tasks_lost(
     connection: Connection,
     *,

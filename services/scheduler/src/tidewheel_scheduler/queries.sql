@@ -103,6 +103,25 @@ FROM clock
 WHERE id = ANY (ARRAY(SELECT id FROM late)) AND state IN ('blocked', 'waiting', 'ready', 'queued')
 RETURNING id;
 
+-- name: tasks_lapse :many
+-- Note which tasks have not begun although somebody wants to know of it by now, and look no more at those that have. Say
+-- which of the two each was.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+), late AS MATERIALIZED (
+    SELECT id
+    FROM tasks
+    WHERE late_at <= (SELECT now FROM clock) AND lapsed_at IS NULL AND remove_at IS NULL
+    ORDER BY late_at
+    LIMIT :size
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE tasks
+SET lapsed_at = CASE WHEN started_at IS NULL THEN clock.now END, late_at = CASE WHEN started_at IS NULL THEN late_at END
+FROM clock
+WHERE id = ANY (ARRAY(SELECT id FROM late)) AND state IN ('blocked', 'waiting', 'ready', 'queued', 'running')
+RETURNING lapsed_at IS NOT NULL AS lapsed;
+
 -- name: schedules_due :many
 -- Hold the schedules that are due, the longest due first, with their open runs where the overlap policy asks for them.
 WITH clock AS MATERIALIZED (
@@ -170,10 +189,10 @@ WITH clock AS MATERIALIZED (
     INSERT INTO fires (schedule_id, nominal_at, tenant_id, task_id, fired_at, outcome, reason, owes)
     SELECT entry.schedule_id, entry.nominal_at, schedules.tenant_id, entry.task_id, clock.now, entry.outcome,
         entry.reason,
-        entry.outcome IN ('late', 'missed') AND EXISTS (
+        entry.outcome IN ('late', 'missed') AND (schedules.notify IS NOT NULL OR EXISTS (
             SELECT FROM notification_rules AS r
             WHERE r.tenant_id = schedules.tenant_id AND r.disabled_at IS NULL AND r.events && '{late,missed}'
-        )
+        ))
     FROM clock, entry JOIN schedules ON schedules.id = entry.schedule_id
     ON CONFLICT (schedule_id, nominal_at) DO NOTHING
     RETURNING schedule_id, nominal_at, task_id, fired_at
@@ -186,16 +205,21 @@ WITH clock AS MATERIALIZED (
     WHERE schedules.id = turn.schedule_id
 )
 INSERT INTO tasks (id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff,
-    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until, owes)
+    removal_delay, delivery, tags, schedule_id, nominal_at, run_at, expires_at, created_at, ready_at, wait_until, notify,
+    owes, late_at)
 SELECT written.task_id, s.tenant_id, s.handler, s.queue, s.priority,
     CASE WHEN entry.run_at > written.fired_at THEN 'waiting' ELSE 'ready' END, s.payload, s.max_attempts, s.timeout,
     s.backoff, s.removal_delay, s.delivery, s.tags, s.id, written.nominal_at, entry.run_at, entry.expires_at,
     written.fired_at, CASE WHEN entry.run_at <= written.fired_at THEN written.fired_at END,
-    CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END,
-    EXISTS (
+    CASE WHEN entry.run_at > written.fired_at THEN entry.run_at END, s.notify,
+    s.notify IS NOT NULL OR EXISTS (
         SELECT FROM notification_rules AS r
         WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
-    )
+    ),
+    greatest(entry.run_at, written.fired_at) + make_interval(secs => least(s.late_after, (
+        SELECT min(r.late_after) FROM notification_rules AS r
+        WHERE r.tenant_id = s.tenant_id AND r.disabled_at IS NULL
+    )))
 FROM written JOIN entry USING (schedule_id, nominal_at) JOIN schedules AS s ON s.id = written.schedule_id
 WHERE written.task_id IS NOT NULL
 RETURNING id;

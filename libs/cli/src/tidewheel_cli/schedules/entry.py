@@ -1,5 +1,7 @@
 """What a `schedules.yaml` may say. The fields of an entry are those of `POST /v1/schedules`, with the same defaults.
 
+But for `notify`: the service does not show the addresses of webhooks again, so no plan could compare them. Rules tell.
+
 A test holds them against the gateway's own model. Whether a clock can follow a rule is asked of the gateway.
 """
 

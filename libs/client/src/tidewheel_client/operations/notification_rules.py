@@ -10,9 +10,11 @@ from tidewheel_client.values import Id, path_of, wire
 _RULES = "/v1/notification-rules"
 
 
-def create_notification_rule(**rule: Unpack[NotificationRule]) -> Call[StoredRule]:
+def create_notification_rule(
+    *, idempotency_key: str | None = None, **rule: Unpack[NotificationRule]
+) -> Call[StoredRule]:
     """Keep a rule; it covers what is submitted from now on."""
-    return Call(method="POST", path=_RULES, body=wire(rule), read=one(StoredRule))
+    return Call(method="POST", path=_RULES, body=wire(rule), keyed=True, key=idempotency_key, read=one(StoredRule))
 
 
 def list_notification_rules() -> Call[list[StoredRule]]:

@@ -66,9 +66,9 @@ def read_logs(task_id: Id, *, after: str | None = None) -> Call[LogPage]:
     )
 
 
-def list_dead_letters() -> Call[list[DeadLetters]]:
-    """Read the dead tasks, counted by their handler, error and reason."""
-    return Call(method="GET", path="/v1/dead-letters", read=many(DeadLetters))
+def list_dead_letters(*, limit: int | None = None) -> Listing[DeadLetters]:
+    """Iterate over the dead tasks, counted by their handler, error and reason, the most frequent first."""
+    return listing("/v1/dead-letters", DeadLetters, {"limit": limit})
 
 
 def start_operation(
@@ -77,10 +77,16 @@ def start_operation(
     *,
     priority: str | None = None,
     dry_run: bool = False,
+    idempotency_key: str | None = None,
 ) -> Call[Operation]:
     """Cancel, redrive, delete or reprioritise all tasks that a filter means; with `dry_run`, only count them."""
     body = wire({"action": action, "filter": filter, "priority": priority, "dry_run": dry_run})
-    return Call(method="POST", path="/v1/operations", body=body, repeatable=False, read=one(Operation))
+    return Call(method="POST", path="/v1/operations", body=body, keyed=True, key=idempotency_key, read=one(Operation))
+
+
+def list_operations(*, limit: int | None = None) -> Listing[Operation]:
+    """Iterate over bulk operations, the newest first."""
+    return listing("/v1/operations", Operation, {"limit": limit})
 
 
 def get_operation(operation_id: Id) -> Call[Operation]:

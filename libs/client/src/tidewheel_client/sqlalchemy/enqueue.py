@@ -19,7 +19,7 @@ from tidewheel_client.tracing import current_traceparent
 from tidewheel_client.values import Payload
 from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import PRIORITIES
-from tidewheel_common.core.notification import note
+from tidewheel_common.core.notification import note, soonest
 from tidewheel_common.core.submission import Candidate, read_candidate, untimely
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer, Subject
@@ -135,6 +135,7 @@ class Enqueuer:
             "backoff": None if spec.backoff is None else to_json(spec.backoff).decode(),
             "tags": list(spec.tags),
             "notify": notify,
+            "late_after": soonest(spec.notify),
             "traceparent": current_traceparent(),
             "delay": candidate.delay,
             "now": None,

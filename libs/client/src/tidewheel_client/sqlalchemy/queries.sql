@@ -16,7 +16,7 @@ fresh AS MATERIALIZED (
 INSERT INTO tasks (
     id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay, delivery,
     tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, concurrency_key, concurrency_limit,
-    notify, owes
+    notify, owes, late_at
 )
 SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:handler AS text), CAST(:queue AS text),
     CAST(:priority AS smallint), CASE WHEN due > now THEN 'waiting' ELSE 'ready' END, CAST(:payload AS bytea),
@@ -28,6 +28,10 @@ SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:handler AS text), CAST
     CAST(:notify AS bytea) IS NOT NULL OR EXISTS (
         SELECT FROM notification_rules AS r
         WHERE r.tenant_id = CAST(:tenant_id AS uuid) AND r.disabled_at IS NULL AND r.events && '{complete,dead}'
-    )
+    ),
+    greatest(due, now) + make_interval(secs => least(CAST(:late_after AS double precision), (
+        SELECT min(r.late_after) FROM notification_rules AS r
+        WHERE r.tenant_id = CAST(:tenant_id AS uuid) AND r.disabled_at IS NULL
+    )))
 FROM fresh
 RETURNING id;

@@ -279,5 +279,6 @@ ROUTES: Final[list[tuple[str, str, Callable[[Asked], Answer]]]] = [
     ("GET", f"{_TASK}/logs", _refused("logs")),
     ("GET", "/v1/dead-letters", _refused("groups of dead letters")),
     ("POST", "/v1/operations", _refused("bulk operations")),
+    ("GET", "/v1/operations", _refused("bulk operations")),
     ("GET", "/v1/operations/[^/:]+", _refused("bulk operations")),
 ]

@@ -15,19 +15,24 @@ class Event(StrEnum):
     DEAD = "dead"
     """A task is dead."""
     LATE = "late"
-    """A schedule fired later than it should have."""
+    """A schedule fired later than it should have, or a task has not begun in time."""
     MISSED = "missed"
     """A schedule did not fire for a time that had come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What a rule covers: events, and patterns in which `*` stands for anything; None covers all."""
+    """What a rule covers: events, and patterns in which `*` stands for anything; None covers all.
+
+    Attributes:
+        late_after: seconds after which a task is late that has not begun; None when only schedules can be.
+    """
 
     events: frozenset[str]
     handler: str | None = None
     queue: str | None = None
     tag: str | None = None
+    late_after: float | None = None
 
     def covers(self, handler: str, queue: str, tags: Iterable[str]) -> bool:
         """Tell whether it covers a task or a schedule, whatever the event."""

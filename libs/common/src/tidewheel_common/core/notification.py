@@ -2,12 +2,14 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from tidewheel_common.core.fields import Strict
+from tidewheel_common.core.fields import Strict, Timeout
+from tidewheel_common.core.notice import Event
 
 MOST: Final = 10
 """How many notifications one task may ask for."""
@@ -76,18 +78,70 @@ class Target(Strict):
         return {"handler": f"notify.{self.kind}", "arguments": arguments}
 
 
-class Notification(Target):
-    """Whom to tell when the task has ended."""
-
-    on: Annotated[tuple[Literal["complete", "dead"], ...], Field(min_length=1, max_length=2)]
-
-
-Notifications = Annotated[
-    tuple[Notification, ...],
-    Field(max_length=MOST, description='Such as `{"on": ["dead"], "email": "ops@example.com"}`.'),
+LateAfter = Annotated[
+    Timeout | None,
+    Field(description="Seconds after its `run_at` at which a task is late that has not begun; only with `late`."),
 ]
 
 
-def note(notifications: tuple[Notification, ...]) -> bytes:
-    """Return what is kept, sealed, of whom a task wants to be told."""
-    return to_json({"targets": [{"on": each.on, **each.call} for each in notifications]})
+def check_late(on: Iterable[str], late_after: float | None) -> None:
+    """Check that only who wants to be told of what is late says when it is.
+
+    Raises:
+        PydanticCustomError: it is not so.
+    """
+    if late_after is not None and Event.LATE not in on:
+        raise PydanticCustomError("late_after", "`late_after` needs `late` in `on`")
+
+
+class Notification(Target):
+    """Whom to tell of the task."""
+
+    on: Annotated[tuple[Literal["complete", "dead", "late"], ...], Field(min_length=1, max_length=3)]
+    late_after: LateAfter = None
+
+    @model_validator(mode="after")
+    def _check_late(self) -> Self:
+        check_late(self.on, self.late_after)
+        if Event.LATE in self.on and self.late_after is None:
+            raise PydanticCustomError("late_after", "`late` needs `late_after`, the seconds after which it is")
+        return self
+
+
+class ScheduleNotification(Target):
+    """Whom to tell of the tasks of a schedule, and of its times that were late or missed."""
+
+    on: Annotated[tuple[Literal["complete", "dead", "late", "missed"], ...], Field(min_length=1, max_length=4)]
+    late_after: LateAfter = None
+
+    @model_validator(mode="after")
+    def _check_late(self) -> Self:
+        check_late(self.on, self.late_after)
+        return self
+
+
+_TOLD: Final = 'Such as `{"on": ["dead"], "email": "ops@example.com"}`.'
+
+Notifications = Annotated[tuple[Notification, ...], Field(max_length=MOST, description=_TOLD)]
+
+ScheduleNotifications = Annotated[
+    tuple[ScheduleNotification, ...],
+    Field(
+        max_length=MOST,
+        description=f"{_TOLD} `complete` and `dead` are said of its tasks, `missed` of its times, and `late` of its "
+        "times and, with `late_after`, of its tasks.",
+    ),
+]
+
+AnyNotification = Notification | ScheduleNotification
+
+
+def note(notifications: Iterable[AnyNotification]) -> bytes:
+    """Return what is kept, sealed, of who wants to be told."""
+    targets = [{"on": each.on, "late_after": each.late_after, **each.call} for each in notifications]
+    return to_json({"targets": targets})
+
+
+def soonest(notifications: Iterable[AnyNotification]) -> float | None:
+    """Return after how many seconds somebody wants to know first that a task is late; None when nobody does."""
+    return min((each.late_after for each in notifications if each.late_after is not None), default=None)

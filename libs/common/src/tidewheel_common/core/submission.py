@@ -26,6 +26,7 @@ from tidewheel_common.core.fields import (
     UniqueKey,
 )
 from tidewheel_common.core.notification import Notifications
+from tidewheel_common.core.reference import check_references
 from tidewheel_common.core.validation import encode_payload, validate
 
 MOST_TASKS: Final = 1000
@@ -154,6 +155,8 @@ def read_candidate(document: object, *, pointer: str = "", nul: bool) -> Candida
     if spec.concurrency_limit is not None and spec.concurrency_key is None:
         detail = "A limit needs the `concurrency_key` that it is for."
         return [Fault(code="limit_without_key", pointer=f"{pointer}/concurrency_limit", detail=detail)]
+    if faults := check_references(spec.payload, len(set(spec.depends_on)), pointer=pointer):
+        return faults
     payload = encode_payload(spec.payload, pointer=pointer)
     return payload if isinstance(payload, list) else Candidate(spec, payload)
 

@@ -87,6 +87,8 @@ tasks = _Table(
     _maybe("concurrency_limit", INTEGER),
     _maybe("notify", LargeBinary),
     _must("owes", Boolean, "false"),
+    _maybe("late_at", _INSTANT),
+    _maybe("lapsed_at", _INSTANT),
 )
 
 Index("tasks_tenant", tasks.c.tenant_id, tasks.c.id)
@@ -109,6 +111,12 @@ Index(
 Index("tasks_failed", tasks.c.tenant_id, tasks.c.id, postgresql_where=tasks.c.reason.is_not(None))
 Index("tasks_schedule", tasks.c.schedule_id, tasks.c.id, postgresql_where=tasks.c.schedule_id.is_not(None))
 Index("tasks_owing", tasks.c.finished_at, postgresql_where=tasks.c.owes & tasks.c.remove_at.is_not(None))
+Index(
+    "tasks_late",
+    tasks.c.late_at,
+    postgresql_where=tasks.c.late_at.is_not(None) & tasks.c.lapsed_at.is_(None) & tasks.c.remove_at.is_(None),
+)
+Index("tasks_lapsed", tasks.c.lapsed_at, postgresql_where=tasks.c.lapsed_at.is_not(None))
 Index("tasks_awaited", tasks.c.finished_at, postgresql_where=tasks.c.awaited & tasks.c.remove_at.is_not(None))
 Index(
     "tasks_unique",
@@ -189,6 +197,7 @@ operations = _Table(
     _maybe("finished_at", _INSTANT),
 )
 
+Index("operations_tenant", operations.c.tenant_id, operations.c.id)
 Index(
     "operations_open",
     operations.c.created_at,
@@ -297,6 +306,8 @@ schedules = _Table(
     _must("failures", INTEGER, "0"),
     _maybe("last_error", Text),
     _maybe("retry_at", _INSTANT),
+    _maybe("notify", LargeBinary),
+    _maybe("late_after", Double),
     _must("created_at", _INSTANT, "clock_timestamp()"),
     _must("updated_at", _INSTANT, "clock_timestamp()"),
 )
@@ -345,6 +356,7 @@ notification_rules = _Table(
     _maybe("queue", Text),
     _maybe("tag", Text),
     _must("target", LargeBinary),
+    _maybe("late_after", Double),
     _maybe("disabled_at", _INSTANT),
     _maybe("disabled_reason", Text),
     _must("created_at", _INSTANT),

@@ -21,6 +21,7 @@ EPOCH = "tidewheel:epoch"
 WAKE_DISPATCHER = "tidewheel:wake:dispatcher"
 WAKE_SCHEDULER = "tidewheel:wake:scheduler"
 WAKE_REAPER = "tidewheel:wake:reaper"
+WAKE_EXECUTOR = "tidewheel:wake:executor"
 WAKE_FINAL = "tidewheel:wake:final"
 
 VALVES = "valves"

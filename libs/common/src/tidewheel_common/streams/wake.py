@@ -69,6 +69,18 @@ class Listener:
             self._channels[message["channel"]](message["data"].decode())
         return 0.0
 
+    async def listen(self, stop: asyncio.Event) -> float:
+        """Do what `tick` does, but wait no longer than until a stop."""
+        hearing = asyncio.create_task(self.tick())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return hearing.result() if hearing.done() else 0.0
+        finally:
+            hearing.cancel()
+            stopping.cancel()
+            await asyncio.gather(hearing, stopping, return_exceptions=True)
+
     async def close(self) -> None:
         """Leave the channels."""
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

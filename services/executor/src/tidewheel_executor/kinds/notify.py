@@ -60,7 +60,7 @@ async def webhook(  # noqa: D417 -- as above
         secrets: what it is signed with; more than one while they are being changed.
         about: what has happened.
     """
-    subject = "task" if about["event"] in ("complete", "dead") else "schedule"
+    subject = "schedule" if "schedule" in about else "task"
     body = json.dumps({"type": f"{subject}.{about['event']}", "timestamp": about["at"], "data": about})
     headers = signed(str(self.request.id), self.request.started_at, body, secrets)
     answer = await _post(self, url, body.encode(), headers)
@@ -88,6 +88,8 @@ def in_words(about: About) -> str:
         case "dead":
             cause = ": ".join(filter(None, (about.get("reason"), about.get("error_type"))))
             return f"The task {about['handler']} ({about['task_id']}) is dead at attempt {about['attempt']}: {cause}."
+        case "late" if "schedule" not in about:
+            return f"The task {about['handler']} ({about['task_id']}) is late: it has not begun by {about['late_at']}."
         case "late":
             return f"The schedule {about['schedule']} fired late for {about['nominal_at']}. {about['reason']}"
         case _:

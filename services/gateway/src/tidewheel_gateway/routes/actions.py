@@ -19,6 +19,7 @@ from tidewheel_common.core.fields import (
     Timeout,
 )
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.core.reference import check_references
 from tidewheel_common.core.submission import untimely_times
 from tidewheel_common.core.validation import encode_payload, given, validate
 from tidewheel_common.crypto.sealed import Subject
@@ -59,15 +60,30 @@ class TaskRedrive(Strict):
     payload: Payload | None = Field(None, description="Instead of the payload that it failed with.")
 
 
-async def _new_payload(request: Request) -> bytes | None:
+async def _new_payload(request: Request) -> dict[str, Any] | None:
     if "content-type" not in request.headers:
         return None  # the usual redrive has no body
     body, document = await read_json(request)
     asked = validate(TaskRedrive, document, nul=may_hold_nul(body))
-    encoded = asked if isinstance(asked, list) or asked.payload is None else encode_payload(asked.payload)
+    if isinstance(asked, list):
+        raise invalid(asked)
+    return asked.payload
+
+
+async def _sealed_payload(parts: Parts, tenant: Tenant, task_id: UUID, payload: dict[str, Any]) -> bytes:
+    """Seal another payload for a task, if it is good for that."""
+    encoded = encode_payload(payload)
     if isinstance(encoded, list):
         raise invalid(encoded)
-    return encoded if isinstance(encoded, bytes) else None
+    async with parts.engine.connect() as connection:
+        found = await queries.task_fitting(connection, tenant, task_id)
+    if found is None:
+        raise not_found()
+    handler, parents = found
+    faults = check_references(payload, parents)
+    if faults := faults or parts.signatures.faults(handler, payload, follows=parents > 0):
+        raise invalid(faults)
+    return parts.sealer.seal(encoded, tenant=tenant, subject=Subject.task(task_id), field="payload")
 
 
 async def _existing(parts: Parts, tenant: Tenant, task_id: UUID) -> TaskRecord:
@@ -99,6 +115,8 @@ async def cancel_task(request: Request, task_id: UUID) -> Response:
     if state is State.CANCELLED:
         parts.wakeups.final.wake(str(task_id))
         parts.wakeups.scheduler.wake()  # it tells the dependants
+    elif state is State.RUNNING:
+        parts.wakeups.executor.wake()
     elif state is None:
         found = await _existing(parts, tenant, task_id)
         if found.state is not State.CANCELLED:
@@ -119,9 +137,7 @@ async def redrive_task(request: Request, task_id: UUID) -> Response:
     """Give a dead, cancelled or expired task a fresh start, with another payload if you send one."""
     parts, tenant = parts_of(request), tenant_of(request)
     payload = await _new_payload(request)
-    sealed = None
-    if payload is not None:
-        sealed = parts.sealer.seal(payload, tenant=tenant, subject=Subject.task(task_id), field="payload")
+    sealed = None if payload is None else await _sealed_payload(parts, tenant, task_id, payload)
     async with parts.engine.connect() as connection:
         moved = await queries.tasks_redrive(connection, tenant, [task_id], payload=sealed)
     if isinstance(moved, UniqueTaken):

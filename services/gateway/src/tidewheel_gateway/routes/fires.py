@@ -22,10 +22,12 @@ from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.etag import check_match
 from tidewheel_gateway.idempotency import REPLAYED, read_key
+from tidewheel_gateway.keyed import keep_key
+from tidewheel_gateway.paging import PageQuery
 from tidewheel_gateway.parts import parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
 from tidewheel_gateway.records import FireRecord, ScheduleRecord
-from tidewheel_gateway.routes.schedules import PageQuery, answer_schedule, keep_key
+from tidewheel_gateway.routes.schedules import answer_schedule
 from tidewheel_gateway.schedule import UNTRIED, check
 
 MOST: Final = 1000

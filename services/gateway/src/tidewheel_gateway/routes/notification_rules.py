@@ -2,24 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewheel_common.core.notification import Target
+from tidewheel_common.core.notification import LateAfter, Target, check_late
 from tidewheel_common.core.validation import validate
 from tidewheel_common.crypto.sealed import Subject, Unsealable
 from tidewheel_gateway import declare, view
 from tidewheel_gateway import notification_rule_queries as queries
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
-from tidewheel_gateway.notification_rule_queries import NameTaken, RuleDraft, RuleRecord
+from tidewheel_gateway.idempotency import REPLAYED, read_key
+from tidewheel_gateway.keyed import keep_key
+from tidewheel_gateway.notification_rule_queries import NameTaken, RuleDraft, RuleRecord, new_record
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
+from tidewheel_gateway.queries import clock_read
 from tidewheel_gateway.schedule import Name
 
 router = declare.router("notifications")
@@ -38,11 +42,18 @@ class NotificationRule(Target):
 
     name: Name = Field(description="Unique within the tenant.")
     on: Annotated[tuple[EventWord, ...], Field(min_length=1, max_length=4)] = Field(
-        description="A task is `complete` or `dead`; a schedule fired `late`, or `missed` a time."
+        description="A task is `complete` or `dead`; a schedule fired `late`, or `missed` a time. With `late_after`, "
+        "`late` are also tasks that have not begun in time."
     )
+    late_after: LateAfter = None
     handler: Pattern | None = None
     queue: Pattern | None = None
     tag: Pattern | None = Field(None, description="One of the tags fits it.")
+
+    @model_validator(mode="after")
+    def _check_late(self) -> Self:
+        check_late(self.on, self.late_after)
+        return self
 
 
 class StoredRule(BaseModel):
@@ -54,6 +65,7 @@ class StoredRule(BaseModel):
     handler: str | None
     queue: str | None
     tag: str | None
+    late_after: float | None = Field(description="Seconds after which a task that has not begun is `late`.")
     kind: Literal["email", "slack", "webhook"] | None = Field(description="Null when the target cannot be opened.")
     email: str | None = Field(description="The address, where it tells by mail.")
     webhook: str | None = Field(description="The URL, where it tells a webhook. That of Slack is a secret.")
@@ -73,7 +85,7 @@ class RuleList(BaseModel):
     "/v1/notification-rules",
     status_code=201,
     response_class=Response,
-    openapi_extra=declare.takes("NotificationRule"),
+    openapi_extra=declare.takes("NotificationRule", keyed=True),
     responses={
         201: {"model": StoredRule, "description": "It is kept.", "headers": declare.located("rule")},
         **declare.answers(409, body=True),
@@ -82,13 +94,20 @@ class RuleList(BaseModel):
 async def create_notification_rule(request: Request) -> Response:
     """Keep a rule. It covers tasks that are accepted from now on; other gateways know of it within seconds."""
     parts, tenant = parts_of(request), tenant_of(request)
-    draft = _draft(parts, tenant, parts.new_id(), await _read(request))
-    async with parts.engine.connect() as connection:
-        record = await queries.rule_insert(connection, draft)
-    if record is None:
-        raise _name_taken()
+    key = read_key(request.headers)
+    rule, body = await _read(request)
+    rule_id, stored = parts.new_id(), None
+    async with parts.engine.begin() as connection:
+        now = await clock_read(connection)
+        if key is not None:
+            stored = await keep_key(connection, request, body, key, made=rule_id, now=now)
+        if stored is None and not await queries.rule_insert(connection, _draft(parts, tenant, rule_id, rule), now=now):
+            raise _name_taken()
+    if stored is not None:
+        record = new_record(_draft(parts, tenant, stored.task_ids[0] or rule_id, rule), stored.accepted_at)
+        return _answer(parts, record, status=201, headers=REPLAYED)
     await parts.rules.tick()
-    return _answer(parts, record, status=201)
+    return _answer(parts, new_record(_draft(parts, tenant, rule_id, rule), now), status=201)
 
 
 @router.get(
@@ -131,7 +150,8 @@ async def get_notification_rule(request: Request, rule_id: UUID) -> Response:
 async def replace_notification_rule(request: Request, rule_id: UUID) -> Response:
     """Write a rule anew, which enables it again."""
     parts, tenant = parts_of(request), tenant_of(request)
-    draft = _draft(parts, tenant, rule_id, await _read(request))
+    rule, _ = await _read(request)
+    draft = _draft(parts, tenant, rule_id, rule)
     async with parts.engine.connect() as connection:
         record = await queries.rule_replace(connection, draft)
     if record is None:
@@ -158,12 +178,13 @@ async def delete_notification_rule(request: Request, rule_id: UUID) -> Response:
     return Response(status_code=204)
 
 
-async def _read(request: Request) -> NotificationRule:
+async def _read(request: Request) -> tuple[NotificationRule, bytes]:
+    """Read the rule that is sent, and the body that it stands in."""
     body, document = await read_json(request)
     rule = validate(NotificationRule, document, nul=may_hold_nul(body))
     if isinstance(rule, list):
         raise invalid(rule)
-    return rule
+    return rule, body
 
 
 def _draft(parts: Parts, tenant: Tenant, rule_id: UUID, rule: NotificationRule) -> RuleDraft:
@@ -177,12 +198,16 @@ def _draft(parts: Parts, tenant: Tenant, rule_id: UUID, rule: NotificationRule) 
         queue=rule.queue,
         tag=rule.tag,
         target=target,
+        late_after=rule.late_after,
     )
 
 
-def _answer(parts: Parts, record: RuleRecord, *, status: int = 200) -> Response:
-    headers = {"Location": f"/v1/notification-rules/{record.id}"} if status == 201 else None  # noqa: PLR2004 -- HTTP's
-    return Response(to_json(_shown(parts, record)), status_code=status, headers=headers, media_type=view.JSON)
+def _answer(
+    parts: Parts, record: RuleRecord, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    located = {"Location": f"/v1/notification-rules/{record.id}"} if status == HTTPStatus.CREATED else {}
+    all_headers = {**located, **(headers or {})}
+    return Response(to_json(_shown(parts, record)), status_code=status, headers=all_headers, media_type=view.JSON)
 
 
 def _shown(parts: Parts, record: RuleRecord) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Calls on recurring schedules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -12,24 +13,28 @@ from starlette.responses import Response
 
 from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.fields import Instant
+from tidewheel_common.core.notification import ScheduleNotification, note
 from tidewheel_common.core.validation import encode_payload, given, validate
 from tidewheel_common.crypto.sealed import Subject
-from tidewheel_common.store.engine import Connection
-from tidewheel_gateway import declare, queries, schedule_queries, view
+from tidewheel_gateway import declare, schedule_queries, view
 from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.etag import check_match, etag_of
-from tidewheel_gateway.idempotency import REPLAYED, busy, check, read_key
+from tidewheel_gateway.fitting import unfit, unfit_kept
+from tidewheel_gateway.idempotency import REPLAYED, read_key
+from tidewheel_gateway.keyed import keep_key
 from tidewheel_gateway.opening import open_schedule
+from tidewheel_gateway.paging import PageQuery
 from tidewheel_gateway.parts import Parts, parts_of, tenant_of
 from tidewheel_gateway.problems import Problem, invalid, not_found
-from tidewheel_gateway.records import KeyBusy, KeyTaken, KeyUse, ScheduleRecord, Stored
+from tidewheel_gateway.records import ScheduleRecord
 from tidewheel_gateway.schedule import (
     CLEARABLE,
     Name,
     Owner,
     SchedulePatch,
     ScheduleSubmission,
+    Sealed,
     changed_record,
     new_record,
     paused_record,
@@ -52,15 +57,6 @@ class PauseQuery(BaseModel):
 
     until: Instant | None = Field(None, description="When it goes on by itself; without one, when it is resumed.")
     reason: Reason | None = Field(None, description="Why, for whoever finds it paused.")
-
-
-class PageQuery(BaseModel):
-    """Which page of a list."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
 
 
 class ScheduleQuery(PageQuery):
@@ -90,10 +86,10 @@ async def create_schedule(request: Request) -> Response:
     if isinstance(spec, list) or isinstance(payload, list):
         raise invalid(payload if isinstance(payload, list) else [])
 
-    untenable = parts.signatures.faults(spec.handler, spec.payload)
+    untenable = unfit(parts.signatures, spec.handler, spec.payload)
 
     def make(schedule_id: UUID, now: datetime) -> ScheduleRecord:
-        sealed = _seal(parts, tenant, schedule_id, payload)
+        sealed = _seal(parts, tenant, schedule_id, payload=payload, notify=spec.notify)
         return _sound(new_record(spec, schedule_id=schedule_id, tenant_id=tenant, sealed=sealed, now=now))
 
     async with parts.engine.begin() as connection:
@@ -114,25 +110,6 @@ async def create_schedule(request: Request) -> Response:
         parts.wakeups.scheduler.wake()
     headers = {"Location": f"/v1/schedules/{record.id}", **(REPLAYED if stored is not None else {})}
     return answer_schedule(parts, record, status=201, headers=headers)
-
-
-async def keep_key(
-    connection: Connection, request: Request, body: bytes, key: str, *, made: UUID, now: datetime
-) -> Stored | None:
-    """Keep the idempotency key for what is made; return what it stands for when it was used before."""
-    fingerprints, path, tenant = parts_of(request).fingerprints, request.scope["path"], tenant_of(request)
-    use = KeyUse(tenant_id=tenant, key=key, fingerprint=fingerprints.of(request.method, path, body))
-    outcome = await queries.idempotency_keep(connection, use, ids=[made], accepted_at=now)
-    match outcome:
-        case KeyBusy():
-            raise busy()
-        case KeyTaken():
-            stored = await queries.idempotency_find(connection, tenant, key)
-            if stored is None:
-                raise busy()
-            return check(stored, fingerprints.match(stored.fingerprint, request.method, path, body))
-        case _:
-            return None
 
 
 @router.get(
@@ -197,13 +174,17 @@ async def edit_schedule(request: Request, schedule_id: UUID) -> Response:
     payload = encode_payload(changes["payload"]) if "payload" in changes else None
     if isinstance(payload, list):
         raise invalid(payload)
-    sealed = None if payload is None else _seal(parts, tenant, schedule_id, payload)
+    sealed = _seal(parts, tenant, schedule_id, payload=payload, notify=changes.get("notify", ()))
 
     def change(record: ScheduleRecord, now: datetime) -> ScheduleRecord | list[Fault]:
         changed = changed_record(record, changes, sealed=sealed, now=now)
-        if "payload" not in changes or isinstance(changed, list):
+        if isinstance(changed, list):
             return changed
-        return parts.signatures.faults(changed.handler, changes["payload"]) or changed
+        if "payload" in changes:
+            return unfit(parts.signatures, changed.handler, changes["payload"]) or changed
+        if "handler" in changes:
+            return unfit_kept(parts.signatures, changed, open_schedule(parts.sealer, record)) or changed
+        return changed
 
     return await change_schedule(request, schedule_id, change)
 
@@ -269,8 +250,19 @@ async def delete_schedule(request: Request, schedule_id: UUID) -> Response:
     return Response(status_code=204)
 
 
-def _seal(parts: Parts, tenant: Tenant, schedule_id: UUID, payload: bytes) -> bytes:
-    return parts.sealer.seal(payload, tenant=tenant, subject=Subject.schedule(schedule_id), field="payload")
+def _seal(
+    parts: Parts,
+    tenant: Tenant,
+    schedule_id: UUID,
+    *,
+    payload: bytes | None,
+    notify: Sequence[ScheduleNotification],
+) -> Sealed:
+    seal = partial(parts.sealer.seal, tenant=tenant, subject=Subject.schedule(schedule_id))
+    return Sealed(
+        payload=None if payload is None else seal(payload, field="payload"),
+        notify=seal(note(notify), field="notify") if notify else None,
+    )
 
 
 def _sound(outcome: ScheduleRecord | list[Fault]) -> ScheduleRecord:
