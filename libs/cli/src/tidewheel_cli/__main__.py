@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tidewheel_cli import canary, dlq, executors, queues
+from tidewheel_cli import canary, dlq, executors, handlers, operations, queues, rules
 from tidewheel_cli.demo.command import Target
 from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
@@ -32,9 +32,12 @@ app.command()(act.redrive)
 app.command()(canary.canary)
 app.command()(doctor.doctor)
 app.command(name="executors")(executors.list_executors)
+app.command(name="handlers")(handlers.list_handlers)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
+app.add_typer(operations.app, name="operations")
 app.add_typer(queues.app, name="queues")
+app.add_typer(rules.app, name="rules")
 app.add_typer(schedules.app, name="schedules")
 
 
