@@ -206,8 +206,11 @@ async def test_the_canary_comes_back_or_says_why_not(run: Run) -> None:
 async def test_the_doctor_finds_nothing_wrong_and_everything_that_is(run: Run, stack: Stack) -> None:
     well = documents(await run("doctor", "--json"))
     assert {each["part"] for each in well if each["verdict"] == "good"} >= {
-        *("address", "health", "readiness", "key", "executors", "database", "redis")
+        *("address", "health", "readiness", "key", "executors", "database", "clock", "redis")
     }
+    await run("submit", "nobody.has.this")
+    doubts = [each for each in documents(await run("doctor", "--json")) if each["part"] == "handlers"]
+    assert any("nobody.has.this" in each["said"] for each in doubts)
 
     ill = await run("doctor", "--api-key", "tw_nobody_0123456789abcdef", "--redis-url", "redis://127.0.0.1:1", "--json")
     found = {each["part"]: each["verdict"] for each in map(json.loads, ill.stdout.splitlines())}

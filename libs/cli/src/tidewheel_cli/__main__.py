@@ -19,7 +19,7 @@ from tidewheel_cli.doctor import command as doctor
 from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
 from tidewheel_cli.keys import command as keys
 from tidewheel_cli.schedules import command as schedules
-from tidewheel_cli.session import Key, StateDir, Url
+from tidewheel_cli.session import Ca, Key, StateDir, Url
 from tidewheel_cli.tasks import act, logs, read, submit
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES)
@@ -66,12 +66,7 @@ def demo(
     *,
     url: Url = "",
     api_key: Key = "",
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="TIDEWHEEL_CA", exists=True, dir_okay=False, help="Whom that gateway's certificate is trusted from."
-        ),
-    ] = None,
+    ca: Ca = None,
     state_dir: StateDir = Path(".tidewheel"),
 ) -> None:
     """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
