@@ -71,7 +71,9 @@ def demo(
 ) -> None:
     """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
     target = Target(url, api_key, ca) if url else None
-    if not asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console())):
+    with sentences():
+        met = asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console()))
+    if not met:
         raise typer.Exit(Exit.FAILED)
 
 
