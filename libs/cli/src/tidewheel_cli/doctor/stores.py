@@ -6,7 +6,7 @@ from typing import Final
 
 from tidewheel_cli.database import opened
 from tidewheel_cli.doctor.finding import Finding, Verdict
-from tidewheel_cli.doctor.queries import clock_read
+from tidewheel_cli.doctor.queries import Server, server_read
 from tidewheel_common.core.errors import TidewheelError
 from tidewheel_common.streams.client import TRANSIENT, open_redis
 
@@ -17,6 +17,8 @@ _NEVER_EVICTS: Final = "noeviction"
 
 _OLDEST: Final = (6, 2)
 """The oldest release of Redis that will do."""
+
+_OLDEST_POSTGRES: Final = 15
 
 _NEARLY_FULL: Final = 0.9
 
@@ -29,14 +31,18 @@ async def look_at_database(url: str, clock: Callable[[], datetime]) -> list[Find
     try:
         async with opened(url) as connection:
             asked = clock()
-            now = await clock_read(connection)
-            ahead = (asked + (clock() - asked) / 2 - now).total_seconds()
+            server = await server_read(connection)
+            ahead = (asked + (clock() - asked) / 2 - server.now).total_seconds()
     except TidewheelError as error:
         return [Finding(part="database", verdict=Verdict.BAD, said=str(error))]
-    return [
-        Finding(part="database", verdict=Verdict.GOOD, said="PostgreSQL has the schema of this release."),
-        _judge_clock(ahead),
-    ]
+    return [_judge_server(server), _judge_clock(ahead)]
+
+
+def _judge_server(server: Server) -> Finding:
+    if server.release < _OLDEST_POSTGRES:
+        said = f"This is PostgreSQL {server.release}; Tidewheel needs {_OLDEST_POSTGRES} or newer."
+        return Finding(part="database", verdict=Verdict.BAD, said=said)
+    return Finding(part="database", verdict=Verdict.GOOD, said="PostgreSQL has the schema of this release.")
 
 
 def _judge_clock(ahead: float) -> Finding:
