@@ -18,7 +18,7 @@ from tidewheel_cli.dev.address import read_stack
 from tidewheel_cli.errors import CannotStart
 from tidewheel_client import AsyncClient, ClientError
 
-START_DEADLINE = 90.0
+START_DEADLINE = 240.0
 """Seconds that a stack of our own may take to come up, its first start included."""
 
 
