@@ -33,12 +33,12 @@ def carry_out(
     with session.client() as client:
         operation = client.tasks.start_operation(action, wanted, priority=priority, dry_run=True)
         if not dry_run:
-            confirm(f"{action.capitalize()} {operation.counted} {noun}?", yes=yes)
+            confirm(f"{action.capitalize()} {_counted(operation.counted, noun)}?", yes=yes)
             operation = followed(session, client, client.tasks.start_operation(action, wanted, priority=priority))
     if session.json:
         print_object(operation)
     elif dry_run:
-        typer.echo(f"{operation.counted} {noun} are meant.")
+        typer.echo(f"{_counted(operation.counted, noun)} {'is' if operation.counted == 1 else 'are'} meant.")
     else:
         typer.echo(f"{action}: {operation.done} done, {operation.failed} could not be changed.")
     if operation.failed:
@@ -47,10 +47,15 @@ def carry_out(
 
 def followed(session: Session, client: Client, operation: Operation) -> Operation:
     """Return an operation once it is over; a person sees how far it is."""
-    with Progress(console=messages(), transient=True, disable=session.json) as progress:
+    watched = messages()
+    with Progress(console=watched, transient=True, disable=session.json or not watched.is_terminal) as progress:
         bar = progress.add_task(operation.action, total=operation.counted)
         while operation.finished_at is None:
             progress.update(bar, completed=operation.done + operation.failed)
             pause()
             operation = client.tasks.operation(operation)
     return operation
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -61,7 +61,7 @@ def _all(action: str, does: str) -> Callable[..., None]:
         yes: Yes = False,
     ) -> None:
         wanted = narrowed(state=["dead"], queue=queue, handler=handler, error_type=error_type, reason=reason)
-        carry_out(session, action, dict(wanted), noun="dead tasks", dry_run=dry_run, yes=yes)
+        carry_out(session, action, dict(wanted), noun="dead task", dry_run=dry_run, yes=yes)
 
     act.__doc__ = f"{does}; asks with their number first."
     return in_session(act)

@@ -73,4 +73,4 @@ def create(
     )
     if not wanted and not every:
         raise typer.BadParameter("Say which tasks are meant, such as --state waiting --queue reports, or give --all.")
-    carry_out(session, action, dict(wanted), noun="tasks", dry_run=dry_run, yes=yes, priority=priority)
+    carry_out(session, action, dict(wanted), noun="task", dry_run=dry_run, yes=yes, priority=priority)
