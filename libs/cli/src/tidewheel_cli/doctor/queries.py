@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.sql import load_statements
 
 _STATEMENTS = load_statements("tidewheel_cli.doctor")
@@ -18,7 +17,7 @@ class Server:
     release: int
 
 
-async def server_read(connection: AsyncConnection) -> Server:
+async def server_read(connection: Connection) -> Server:
     """Return what a database says of itself."""
-    row = (await connection.execute(_STATEMENTS.clause("server_read"))).one()
-    return Server(row.now, row.release)
+    row = (await connection.execute(_STATEMENTS["server_read"])).one()
+    return Server(row["now"], row["release"])
