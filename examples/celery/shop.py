@@ -1,8 +1,13 @@
 """A plain Celery app. It knows nothing of Tidewheel; README.md says which line to change."""
 
+import logging
+from datetime import datetime
+
 from celery import Celery, chain, chord, group
 
 app = Celery("shop", broker="redis://localhost:6379/0", backend="redis://localhost:6379/0")
+
+log = logging.getLogger(__name__)
 
 app.conf.timezone = "Europe/Berlin"
 app.conf.beat_schedule = {
@@ -12,6 +17,16 @@ app.conf.beat_schedule = {
 
 class OutOfStock(Exception):
     """There is nothing left of it."""
+
+
+class Noted(app.Task):
+    """Keeps a note of what has failed."""
+
+    abstract = True
+
+    def on_failure(self, exc, task_id, args, kwargs, einfo) -> None:
+        """Write it down."""
+        log.warning("%s %s: %r", self.name, kwargs or args, exc)
 
 
 @app.task(name="shop.price")
@@ -50,6 +65,12 @@ def reserve(item: str) -> None:
 def order(self, item: str) -> str:
     """Submit another task from within a task."""
     return price.delay(item).id
+
+
+@app.task(name="shop.deliver", base=Noted)
+def deliver(item: str, at: datetime) -> str:
+    """Deliver at a time, which comes as what it was sent as."""
+    return f"{item}: {at:%d.%m. %H:%M}"
 
 
 @app.task(name="shop.count")

@@ -4,11 +4,11 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import shop  # type: ignore[import-not-found]  # the example, wherever PYTHONPATH has it
-from celery import chain, group
+from celery import chain, chord, group
 
 WAIT = 60.0
 
@@ -37,6 +37,11 @@ OUTCOMES: dict[str, Callable[[], Any]] = {
     "priority": lambda: shop.price.apply_async(("pear",), priority=0, queue="celery"),
     "link": lambda: shop.price.apply_async(("pear",), link=shop.add.s(1)),
     "by name": lambda: shop.app.send_task("shop.add", (1, 2)),
+    "a date": lambda: shop.deliver.delay("pear", at=datetime(2026, 12, 1, 9, tzinfo=UTC)),
+    "no date at all": lambda: shop.deliver.delay("pear", "soon"),
+    "not as annotated": lambda: shop.add.delay(1, 2.5),
+    "an argument too few": lambda: shop.add.delay(one=1),
+    "by an id of its own": lambda: shop.app.AsyncResult(named(shop.price.apply_async(("pear",), task_id="order-1"))),
     "retries": lambda: shop.charge.delay(10),
     "retries exhausted": lambda: shop.charge.delay(10, failures=9),
     "failure": lambda: shop.reserve.delay("pear"),
@@ -48,12 +53,21 @@ OUTCOMES: dict[str, Callable[[], Any]] = {
     "group": lambda: shop.prices(["apple", "pear", "apple"]),
     "group of chains": lambda: group(shop.receipt("apple", 1), shop.receipt("pear", 1)),
     "chord": lambda: shop.sum_of(["apple", "pear"]),
+    "chord, called with its body": lambda: chord(shop.prices(["apple", "pear"]))(shop.total.s()),
+    "chord of nothing": lambda: chord([])(shop.total.s()),
     "group, then a task": lambda: shop.prices(["apple", "pear"]) | shop.total.s() | shop.add.s(1),
 }
 
 
+def named(_: Any) -> str:
+    return "order-1"
+
+
 def outcome(make: Callable[[], Any]) -> list[Any]:
-    made = make()
+    try:
+        made = make()
+    except TypeError as error:
+        return [str(error)]
     result = made if hasattr(made, "get") and hasattr(made, "ready") else made.delay()
     if hasattr(result, "results"):
         return [result.successful() or result.get(timeout=WAIT) is not None, result.get(timeout=WAIT)]

@@ -14,7 +14,7 @@ import pytest
 from tests.stack import running_stack
 from tests.support import wait_until
 
-from tidewheel_client import AsyncClient
+from tidewheel_client import AsyncClient, InvalidRequest
 
 _BACKEND = 'backend="redis://localhost:6379/0")'
 _LINE = 'backend="redis://localhost:6379/0", task_cls="tidewheel_client.celery:DurableTask")'
@@ -71,9 +71,19 @@ async def test_one_line_changes_where_the_tasks_run_and_not_what_comes_of_them(
     served = {"TIDEWHEEL_CELERY_APP": "shop:app", "PYTHONPATH": str(durable)}
     async with running_stack(tmp_path, environment=served) as stack:
         reached = _environment(durable, TIDEWHEEL_URL=stack.api_url, TIDEWHEEL_API_KEY=stack.api_key)
-        assert await _outcomes(repository, reached) == expected
+        assert await _outcomes(repository, reached) == expected, "the gateway learns what the handlers take meanwhile"
         async with AsyncClient(stack.api_url, stack.api_key) as client:
+            await wait_until(lambda: _knows(client), what="the gateway knows what the handlers take", timeout=30)
+            assert await _outcomes(repository, reached) == expected
             await wait_until(lambda: _fired(client), what="the beat_schedule fires", timeout=30)
+
+
+async def _knows(client: AsyncClient) -> bool:
+    try:
+        await client.submit("shop.add", {"one": 1})
+    except InvalidRequest:
+        return True
+    return False
 
 
 async def _fired(client: AsyncClient) -> bool:

@@ -11,6 +11,7 @@ from tests.stack import Stack
 from typer.testing import CliRunner
 
 from tidewheel_cli.__main__ import app
+from tidewheel_client import Client
 
 Result = Any
 Run = Callable[..., Coroutine[Any, Any, Result]]
@@ -104,6 +105,84 @@ async def test_a_queue_is_paused_and_goes_on(run: Run) -> None:
     assert json.loads(resumed.stdout)["paused"] is False
 
 
+async def test_a_queue_is_limited_and_a_limit_is_lifted(run: Run) -> None:
+    name = f"q{uuid4().hex[:8]}"
+
+    assert (await run("queues", "limit", name)).exit_code == 2, "nothing is asked for"
+    said = (await run("queues", "limit", name, "--rate", "0.5", "--concurrency", "3")).stdout
+    lifted = json.loads((await run("queues", "limit", name, "--no-rate", "--json")).stdout)
+
+    assert said == f"{name} starts tasks at most 0.5 a second, at most 3 at once.\n"
+    assert (lifted["rate"], lifted["concurrency"]) == (None, 3)
+
+
+async def test_a_schedule_is_made_held_back_fired_and_deleted_by_its_name(run: Run) -> None:
+    name = f"s-{uuid4().hex}"
+    made = await run("schedules", "create", name, "demo.echo", '{"to": "you"}', "--every", "1h", "--tz", "Asia/Tokyo")
+    assert (await run("schedules", "create", name, "demo.echo", "--every", "1h")).exit_code == 5, "the name is taken"
+
+    paused = await run("schedules", "pause", name, "--until", "2099-01-01T00:00:00Z", "--reason", "winter")
+    assert paused.stdout == f"{name}: paused until 2099-01-01 00:00:00Z.\n"
+    task_id = (await run("schedules", "trigger", name)).stdout.strip()
+    assert json.loads((await run("get", task_id, "--json")).stdout)["schedule_id"] == made.stdout.strip()
+    resumed = json.loads((await run("schedules", "resume", name, "--json")).stdout)
+    skipped = json.loads((await run("schedules", "skip-next", made.stdout.strip(), "--json")).stdout)
+    assert resumed["next_run_at"] < skipped["next_run_at"]
+    shown = (await run("schedules", "get", name)).stdout
+    assert ("every 3600 s" in shown, '"to": "you"' in shown) == (True, True)
+
+    assert (await run("schedules", "delete", name, stdin="n\n")).exit_code == 2
+    assert (await run("schedules", "delete", name, "--yes")).exit_code == 0
+    assert (await run("schedules", "get", name)).exit_code == 3
+
+
+async def test_a_schedule_is_fired_for_the_times_that_it_has_missed(run: Run, stack: Stack) -> None:
+    name = f"s-{uuid4().hex}"
+    with Client(stack.api_url, stack.api_key) as client:
+        begun = "2026-01-01T00:00:00Z"
+        await asyncio.to_thread(client.schedules.create, name, "demo.echo", every=3600, starts_at=begun)
+
+    span = "--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T02:30:00Z"
+    fired = documents(await run("schedules", "backfill", name, *span, "--yes", "--json"))
+    assert [each["nominal_at"][11:16] for each in fired] == ["01:00", "02:00"]
+    await run("schedules", "delete", name, "--yes")
+
+
+async def test_many_tasks_are_reprioritised_and_cancelled_in_one_operation(run: Run) -> None:
+    tag = uuid4().hex
+    for _ in range(2):
+        await run("submit", "demo.echo", "--tag", tag, "--delay", "1h")
+
+    assert (await run("operations", "create", "cancel", "--yes")).exit_code == 2, "what is meant was not said"
+    assert (await run("operations", "create", "cancel", "--tag", tag, "--dry-run")).stdout == "2 tasks are meant.\n"
+    urgent = await run("operations", "create", "reprioritise", "--tag", tag, "--to", "high", "--yes")
+    assert urgent.stdout == "reprioritise: 2 done, 0 could not be changed.\n"
+    ended = json.loads((await run("operations", "create", "cancel", "--tag", tag, "--yes", "--json")).stdout)
+    followed = await run("operations", "get", ended["id"], "--follow")
+    assert followed.stdout.endswith("over; 2 of 2 done, 0 could not be changed.\n")
+    seen = documents(await run("list", "--tag", tag, "--json"))
+    assert {(each["state"], each["priority"]) for each in seen} == {("cancelled", "high")}
+
+
+async def test_a_rule_of_notification_is_kept_and_deleted(run: Run) -> None:
+    name = uuid4().hex
+    assert (await run("rules", "create", name, "--on", "dead")).exit_code == 2, "nobody is told"
+
+    made = (await run("rules", "create", name, "--on", "dead", "--email", "ops@example.org")).stdout.strip()
+    rules = {each["id"]: each for each in documents(await run("rules", "list", "--json"))}
+    assert (rules[made]["name"], rules[made]["on"], rules[made]["email"]) == (name, ["dead"], "ops@example.org")
+    assert (await run("rules", "delete", made, "--yes")).exit_code == 0
+    assert (await run("rules", "delete", made, "--yes")).exit_code == 3
+
+
+async def test_handlers_are_listed_with_their_arguments(run: Run) -> None:
+    shown = (await run("handlers")).stdout
+    found = {each["name"]: each for each in documents(await run("handlers", "--json"))}
+
+    assert "demo.distance" in shown
+    assert found["demo.distance"]["arguments"]["required"] == ["x", "y"]
+
+
 async def test_a_rule_is_previewed_with_what_a_clock_change_does_to_it(run: Run) -> None:
     rule = "schedules", "preview", "30 2 * * *", "--tz", "Europe/Berlin", "-n", "2", "--after", "2027-03-27T12:00:00Z"
 
@@ -127,8 +206,11 @@ async def test_the_canary_comes_back_or_says_why_not(run: Run) -> None:
 async def test_the_doctor_finds_nothing_wrong_and_everything_that_is(run: Run, stack: Stack) -> None:
     well = documents(await run("doctor", "--json"))
     assert {each["part"] for each in well if each["verdict"] == "good"} >= {
-        *("address", "health", "readiness", "key", "executors", "database", "redis")
+        *("address", "health", "readiness", "key", "executors", "database", "clock", "redis")
     }
+    await run("submit", "nobody.has.this")
+    doubts = [each for each in documents(await run("doctor", "--json")) if each["part"] == "handlers"]
+    assert any("nobody.has.this" in each["said"] for each in doubts)
 
     ill = await run("doctor", "--api-key", "tw_nobody_0123456789abcdef", "--redis-url", "redis://127.0.0.1:1", "--json")
     found = {each["part"]: each["verdict"] for each in map(json.loads, ill.stdout.splitlines())}

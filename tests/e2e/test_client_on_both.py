@@ -1,6 +1,7 @@
 """The same test body on a real stack and on the fake that users test with: what holds here holds there."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,10 @@ from tidewheel_client import (
 from tidewheel_client.testing import FakeTidewheel, NoHandler
 
 
+class DemoError(Exception):
+    """As of the demo's handlers."""
+
+
 def _fake() -> FakeTidewheel:
     """Return a fake with the demo's handlers."""
     fake = FakeTidewheel()
@@ -38,11 +43,12 @@ def _fake() -> FakeTidewheel:
 
     @fake.handler("demo.fail")
     def fail(message: str = "This demo task always fails.") -> None:
-        raise RuntimeError(message)
+        raise DemoError(message)
 
     @fake.handler("demo.flaky")
     def flaky(failures: int) -> None:
         tries["flaky"] = tries.get("flaky", 0) + 1
+        logging.getLogger("demo").info("This is try %d; %d of them fail.", tries["flaky"], failures)
         if tries["flaky"] <= failures:
             raise RuntimeError("Not yet.")
 
@@ -216,6 +222,93 @@ async def test_a_schedule_is_kept_changed_paused_triggered_and_deleted(client: A
         await client.schedules.delete(schedule)
     with pytest.raises(NotFound):
         await client.schedules.get(schedule)
+
+
+async def test_what_handlers_log_is_read(client: AsyncClient) -> None:
+    handle = await client.submit("demo.flaky", {"failures": 1}, backoff={"initial": 0.05})
+    await handle.result(timeout=30)
+
+    first = await client.tasks.logs(handle)
+    assert [(line.attempt, line.level, line.message) for line in first.data] == [
+        (1, "INFO", "This is try 1; 1 of them fail."),
+        (2, "INFO", "This is try 2; 1 of them fail."),
+    ]
+    rest = await client.tasks.logs(handle, after=first.next_cursor)
+    assert (rest.data, rest.state) == ([], "complete")
+
+
+async def test_dead_tasks_are_acted_on_as_one(client: AsyncClient) -> None:
+    tag = uuid4().hex
+    handles = [await client.submit("demo.fail", tags=[tag], max_attempts=1) for _ in range(2)]
+    for handle in handles:
+        assert (await handle.wait(timeout=30)).state == "dead"
+
+    counted = await client.tasks.start_operation("redrive", {"tag": tag}, dry_run=True)
+    assert (counted.counted, counted.done) == (2, 0)
+    assert (await client.tasks.redrive(handles[0], payload={"message": "Again."})).payload == {"message": "Again."}
+    assert "Again." in ((await handles[0].wait(timeout=30)).error or "")
+    started = await client.tasks.start_operation("delete", {"tag": tag, "error_type": "DemoError", "state": ["dead"]})
+
+    async def over() -> bool:
+        return (await client.tasks.operation(started)).finished_at is not None
+
+    await wait_until(over, what="the end of the operation")
+    assert (await client.tasks.operation(started)).done == 2
+    assert [task async for task in client.tasks.list(tag=tag)] == []
+    with pytest.raises(InvalidRequest):
+        await client.tasks.start_operation("delete", {}, priority="high")
+
+
+async def test_a_schedule_is_looked_at_skipped_and_backfilled(client: AsyncClient) -> None:
+    begun = datetime(2025, 6, 1, tzinfo=UTC)
+    schedule = await client.schedules.create(uuid4().hex, "demo.echo", every=timedelta(hours=1), starts_at=begun)
+    try:
+        shown = await client.schedules.preview(schedule, count=2)
+        assert shown.data[0].at == schedule.next_run_at
+        skipped = await client.schedules.skip_next(schedule)
+        assert skipped.next_run_at == shown.data[1].at
+        first, last = begun + timedelta(minutes=30), begun + timedelta(minutes=150)
+        fired = await client.schedules.backfill(schedule, first, last)
+        assert [each.nominal_at for each in fired] == [begun + timedelta(hours=1), begun + timedelta(hours=2)]
+        assert await client.schedules.backfill(schedule, first, last) == []
+        paused = await client.schedules.pause(schedule, until=datetime(2099, 1, 1, tzinfo=UTC), reason="Winter.")
+        assert (paused.next_run_at, paused.pause_reason) == (None, "Winter.")
+        with pytest.raises(Conflict) as caught:
+            await client.schedules.skip_next(schedule)
+        assert caught.value.code == "nothing_to_skip"
+    finally:
+        await client.schedules.delete(schedule)
+    rule = await client.schedules.preview_rule(
+        cron="30 2 * * *", timezone="Europe/Berlin", after=datetime(2027, 3, 27, 12, tzinfo=UTC), count=1
+    )
+    assert (rule.data[0].local, rule.data[0].change is None) == ("2027-03-28T03:00:00+02:00", False)
+
+
+async def test_handlers_and_executors_are_listed(client: AsyncClient) -> None:
+    handlers = {each.name: each for each in await client.handlers.list()}
+    [executor] = await client.executors.list()
+
+    assert handlers["demo.distance"].arguments["required"] == ["x", "y"]
+    assert handlers["demo.distance"].executors == [executor.id]
+    assert "demo.distance" in executor.handlers
+
+
+async def test_rules_are_kept_replaced_and_deleted(client: AsyncClient) -> None:
+    name = uuid4().hex
+    rule = await client.notification_rules.create(name=name, on=["dead"], email="ops@example.org")
+    try:
+        with pytest.raises(Conflict):
+            await client.notification_rules.create(name=name, on=["dead"], email="ops@example.org")
+        with pytest.raises(InvalidRequest):
+            await client.notification_rules.create(name=uuid4().hex, on=["dead"])
+        slack = await client.notification_rules.replace(rule, name=name, on=["complete"], slack="https://x.example/a")
+        assert (slack.id, slack.kind, slack.email, slack.webhook) == (rule.id, "slack", None, None)
+        assert slack in await client.notification_rules.list()
+        assert await client.notification_rules.get(rule) == slack
+    finally:
+        await client.notification_rules.delete(rule)
+    with pytest.raises(NotFound):
+        await client.notification_rules.get(rule)
 
 
 async def test_the_blocking_client_does_the_same(stack: Stack) -> None:

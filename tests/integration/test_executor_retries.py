@@ -1,12 +1,18 @@
 """Retries that a handler asks for, in Celery's words, wait in PostgreSQL; nothing is published."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from celery import Celery, Task
 from celery.exceptions import MaxRetriesExceededError
 from tests.execution import World, nothing_published, opened_world
+
+from tidewheel_executor.kinds import http
+from tidewheel_executor.retries import keeps_to_celery, take_over
+from tidewheel_executor.signature import read_signature
 
 
 @pytest.fixture
@@ -177,6 +183,21 @@ def test_an_eta_without_a_zone_is_in_utc(world: World) -> None:
         self.retry(eta=(at + timedelta(hours=2)).astimezone(UTC).replace(tzinfo=None))
 
     assert _wait_of(world, world.finish("t.naive")) == pytest.approx(7200, abs=1)
+
+
+def test_in_a_durable_app_every_task_of_the_users_keeps_to_celery_and_no_kind_of_ours() -> None:
+    app = Celery("durable", task_cls="tidewheel_client.celery:DurableTask", set_as_current=False)
+
+    def body(when: datetime) -> datetime:
+        return when
+
+    app.task(name="t.based", base=Task, shared=False)(body)
+    plain = app.tasks["t.based"]
+
+    wishes = take_over(plain)
+    assert (wishes.as_in_celery, wishes.limit, wishes.delay) == (True, 3, True)
+    assert json.loads(read_signature(plain).arguments)["properties"] == {"when": {}}
+    assert not keeps_to_celery(app.tasks[http.request.name]), "what fails there is tried again"
 
 
 @pytest.mark.parametrize(("asks", "state", "failures"), [(False, "dead", 0), (True, "waiting", 1)])

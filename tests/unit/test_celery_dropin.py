@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from celery import Celery, chain, chord, group
+from celery import Celery, Task, chain, chord, group
 
+from tidewheel_client import NotConfigured
 from tidewheel_client.celery import Unmapped
 from tidewheel_client.celery.canvas import Draft
 
@@ -36,6 +37,10 @@ def _app(**options: Any) -> Celery:
     return app
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 Call = Callable[[Any, Any], object]
 
 _REFUSED: dict[str, Call] = {
@@ -46,6 +51,7 @@ _REFUSED: dict[str, Call] = {
     "headers": lambda add, _: add.apply_async((1,), headers={"a": 1}),
     "pickle": lambda add, _: add.apply_async((1,), serializer="pickle"),
     "argument *items": lambda _, several: several.delay(1, 2),
+    "control.ping": lambda add, _: add.app.control.ping(),
     "positional arguments for": lambda add, _: add.app.send_task("t.elsewhere", (1,)),
     "countdown": lambda add, _: chain(add.s(1), add.s().set(countdown=5)).delay(),
     "expires": lambda add, _: chain(add.s(1), add.s().set(expires=5)).delay(),
@@ -65,8 +71,10 @@ def test_what_cannot_be_mapped_is_refused_by_its_name(app: Celery, named: str) -
 
 
 def test_arguments_that_do_not_fit_are_refused_as_in_celery(app: Celery) -> None:
-    with pytest.raises(TypeError, match="too many positional"):
+    with pytest.raises(TypeError, match="takes from 1 to 2 positional"):
         app.tasks["t.add"].delay(1, 2, 3)
+    with pytest.raises(TypeError, match="missing 1 required positional"):
+        app.tasks["t.add"].delay(other=1)
 
 
 def test_a_task_that_follows_asks_for_the_results_of_those_before(app: Celery) -> None:
@@ -81,6 +89,9 @@ def test_a_task_that_follows_asks_for_the_results_of_those_before(app: Celery) -
         {"one": {"$parent": 0}, "other": 5},
         {"one": 6},
     ]
+    draft.add(chord([], body=add()))
+    alone = draft.tasks.pop()
+    assert (alone["payload"], "depends_on" in alone) == ({"one": []}, False), "a header of nothing"
     parents = [[each["index"] for each in task.get("depends_on", ())] for task in draft.tasks]
     assert parents == [[], [], [0, 1], [2], [3]]
 
@@ -92,6 +103,54 @@ def test_which_priority_is_urgent_depends_on_the_broker(app: Celery, broker: str
     for priority in (0, 5, 9):
         draft.add(app.tasks["t.add"].s(1).set(priority=priority))
     assert [task["priority"] for task in draft.tasks] == words.split()
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "timeout", "attempts"),
+    [
+        ({"soft_time_limit": 20, "time_limit": 3}, {}, 3, 1000),
+        ({"time_limit": 30}, {"soft_time_limit": 10}, 10, 1000),
+        ({}, {}, 60, 1000),
+        ({"max_retries": 5}, {"retries": 4}, 60, 2),
+    ],
+)
+def test_the_tighter_limit_counts_and_retries_that_are_used_up(
+    app: Celery, declared: dict[str, Any], given: dict[str, Any], timeout: int, attempts: int
+) -> None:
+    app.conf.update(task_time_limit=60)
+    declare: Any = app.task
+    task = declare(name="t.limited", shared=False, **declared)(_nothing)
+    draft = Draft(app)
+    draft.add(task.s().set(**given))
+    assert (draft.tasks[0]["timeout"], draft.tasks[0]["max_attempts"]) == (timeout, attempts)
+
+
+def test_an_executor_submits_as_the_app_itself_would(app: Celery) -> None:
+    app.conf["tidewheel_replaced"] = {"broker_url": "redis://x", "task_soft_time_limit": 9, "task_time_limit": None}
+    draft = Draft(app)
+    draft.add(app.tasks["t.add"].s(1).set(priority=0))
+    assert (draft.tasks[0]["timeout"], draft.tasks[0]["priority"]) == (9, "high")
+
+
+@pytest.mark.parametrize(
+    "chosen", ["order-1", "x" * 57, "x" * 58, "a\nb"], ids=["short", "just fits", "too long", "not printable"]
+)
+def test_an_id_that_the_caller_chose_is_the_key_and_a_tag(app: Celery, chosen: str) -> None:
+    draft = Draft(app)
+    draft.add(app.tasks["t.add"].s(1).set(task_id=chosen))
+    [tag] = draft.tasks[0]["tags"]
+    assert (draft.key, tag.startswith("celery:"), len(tag) <= 64, tag.isprintable()) == (
+        *(f"celery-{chosen}", True, True, True),
+    )
+
+
+def test_a_task_with_a_base_of_its_own_is_durable_too(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TIDEWHEEL_URL", "TIDEWHEEL_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    app.finalize()
+    based: Any = app.task(name="t.based", base=Task, shared=False, ignore_result=True)(_nothing)
+    with pytest.raises(NotConfigured):
+        based.delay()
 
 
 def test_options_become_fields(app: Celery) -> None:

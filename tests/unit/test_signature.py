@@ -44,6 +44,17 @@ class Opaque:
     """Nothing that JSON could say."""
 
 
+def test_in_an_app_that_was_made_durable_arguments_have_names_and_no_types() -> None:
+    app = Celery("durable", task_cls="tidewheel_client.celery:DurableTask", set_as_current=False)
+    strict = app.task(name="t.strict", shared=False)(typed)
+    loose = app.task(name="t.loose", shared=False, typing=False)(typed)
+
+    said = json.loads(read_signature(strict).arguments)
+    assert said["required"] == ["user_id", "size", "to", "also", "where"]
+    assert (said["properties"]["user_id"], said["additionalProperties"]) == ({}, False)
+    assert json.loads(read_signature(loose).arguments) == {"type": "object"}
+
+
 def typed(
     user_id: int,
     size: Size,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tidewheel_cli import canary, dlq, executors, queues
+from tidewheel_cli import canary, dlq, executors, handlers, operations, queues, rules
 from tidewheel_cli.demo.command import Target
 from tidewheel_cli.demo.command import demo as run_demo
 from tidewheel_cli.dev.command import dev as run_dev
@@ -19,7 +19,7 @@ from tidewheel_cli.doctor import command as doctor
 from tidewheel_cli.failing import EXIT_CODES, Exit, sentences
 from tidewheel_cli.keys import command as keys
 from tidewheel_cli.schedules import command as schedules
-from tidewheel_cli.session import Key, StateDir, Url
+from tidewheel_cli.session import Ca, Key, StateDir, Url
 from tidewheel_cli.tasks import act, logs, read, submit
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES)
@@ -32,9 +32,12 @@ app.command()(act.redrive)
 app.command()(canary.canary)
 app.command()(doctor.doctor)
 app.command(name="executors")(executors.list_executors)
+app.command(name="handlers")(handlers.list_handlers)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
+app.add_typer(operations.app, name="operations")
 app.add_typer(queues.app, name="queues")
+app.add_typer(rules.app, name="rules")
 app.add_typer(schedules.app, name="schedules")
 
 
@@ -63,17 +66,14 @@ def demo(
     *,
     url: Url = "",
     api_key: Key = "",
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="TIDEWHEEL_CA", exists=True, dir_okay=False, help="Whom that gateway's certificate is trusted from."
-        ),
-    ] = None,
+    ca: Ca = None,
     state_dir: StateDir = Path(".tidewheel"),
 ) -> None:
     """Submit one of each kind of task and show how it ends; on a stack of its own when none runs here."""
     target = Target(url, api_key, ca) if url else None
-    if not asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console())):
+    with sentences():
+        met = asyncio.run(run_demo(target=target, state_dir=state_dir, console=Console()))
+    if not met:
         raise typer.Exit(Exit.FAILED)
 
 

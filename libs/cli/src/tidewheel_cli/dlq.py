@@ -1,21 +1,16 @@
 """`tidewheel dlq`: the dead letters, tasks that have failed for good."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
 
 import typer
-from rich.progress import Progress
 
-from tidewheel_cli.failing import Exit
-from tidewheel_cli.pacing import pause
-from tidewheel_cli.session import Session, Yes, confirm, in_session
-from tidewheel_cli.show import messages, print_line, print_object, print_table
+from tidewheel_cli.bulk import DryRun, carry_out
+from tidewheel_cli.session import Session, Yes, in_session
+from tidewheel_cli.show import print_line, print_table
 from tidewheel_cli.tasks.read import Limit, Word, narrowed, page_size, show_tasks
-from tidewheel_client import Client
-from tidewheel_client.models import DeadLetters, Operation
+from tidewheel_client.models import DeadLetters
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: tasks that have failed for good.")
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count.")]
 
 _COLUMNS = ("count", "handler", "error", "reason", "first", "last", "latest task")
 
@@ -52,69 +47,28 @@ def tasks(
         show_tasks(session, client.tasks.list(**wanted), limit)
 
 
-@app.command()
-@in_session
-def redrive(
-    session: Session,
-    *,
-    queue: Word = None,
-    handler: Word = None,
-    error_type: Word = None,
-    reason: Word = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Give all dead tasks that are meant a fresh start; asks with their number first."""
-    wanted = narrowed(queue=queue, handler=handler, error_type=error_type, reason=reason)
-    _act(session, "redrive", {**wanted, "state": ["dead"]}, dry_run=dry_run, yes=yes)
+def _all(action: str, does: str) -> Callable[..., None]:
+    """Return the command that acts on all dead tasks that are meant."""
+
+    def act(
+        session: Session,
+        *,
+        queue: Word = None,
+        handler: Word = None,
+        error_type: Word = None,
+        reason: Word = None,
+        dry_run: DryRun = False,
+        yes: Yes = False,
+    ) -> None:
+        wanted = narrowed(state=["dead"], queue=queue, handler=handler, error_type=error_type, reason=reason)
+        carry_out(session, action, dict(wanted), noun="dead task", dry_run=dry_run, yes=yes)
+
+    act.__doc__ = f"{does}; asks with their number first."
+    return in_session(act)
 
 
-@app.command()
-@in_session
-def delete(
-    session: Session,
-    *,
-    queue: Word = None,
-    handler: Word = None,
-    error_type: Word = None,
-    reason: Word = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Delete all dead tasks that are meant; asks with their number first."""
-    wanted = narrowed(queue=queue, handler=handler, error_type=error_type, reason=reason)
-    _act(session, "delete", {**wanted, "state": ["dead"]}, dry_run=dry_run, yes=yes)
-
-
-def _act(session: Session, action: str, wanted: dict[str, Any], *, dry_run: bool, yes: bool) -> None:
-    """Count what is meant, ask, and follow the operation to its end.
-
-    Raises:
-        typer.Exit: some tasks could not be changed.
-    """
-    with session.client() as client:
-        operation = client.tasks.start_operation(action, wanted, dry_run=True)
-        if not dry_run:
-            confirm(f"{action.capitalize()} {operation.counted} dead tasks?", yes=yes)
-            operation = _followed(client, client.tasks.start_operation(action, wanted))
-    if session.json:
-        print_object(operation)
-    elif dry_run:
-        typer.echo(f"{operation.counted} dead tasks are meant.")
-    else:
-        typer.echo(f"{action}: {operation.done} done, {operation.failed} could not be changed.")
-    if operation.failed:
-        raise typer.Exit(Exit.FAILED)
-
-
-def _followed(client: Client, operation: Operation) -> Operation:
-    with Progress(console=messages(), transient=True) as progress:
-        bar = progress.add_task(operation.action, total=operation.counted)
-        while operation.finished_at is None:
-            pause()
-            operation = client.tasks.operation(operation)
-            progress.update(bar, completed=operation.done + operation.failed)
-    return operation
+app.command("redrive")(_all("redrive", "Give all dead tasks that are meant a fresh start"))
+app.command("delete")(_all("delete", "Delete all dead tasks that are meant"))
 
 
 def _row(group: DeadLetters) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`tidewheel queues`: look at queues, hold them back and let them go."""
+"""`tidewheel queues`: look at queues, limit them, hold them back and let them go."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,6 +9,7 @@ from tidewheel_cli.session import Session, Yes, confirm, in_session
 from tidewheel_cli.show import moment, print_line, print_object, print_table
 from tidewheel_cli.times import parse_instant
 from tidewheel_client.models import Queue
+from tidewheel_client.options import QueueLimits
 
 app = typer.Typer(no_args_is_help=True, help="Look at queues, hold them back and let them go.")
 
@@ -16,6 +17,11 @@ Name = Annotated[str, typer.Argument(help="The name of a queue.")]
 Until = Annotated[
     datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="Resume by itself at a time.")
 ]
+
+Rate = Annotated[float | None, typer.Option(min=0, help="Tasks a second that may start, such as 0.5.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Tasks that may run at once.")]
+NoRate = Annotated[bool, typer.Option("--no-rate", help="Lift the limit to the rate.")]
+NoConcurrency = Annotated[bool, typer.Option("--no-concurrency", help="Lift the limit to how many run at once.")]
 
 _COLUMNS = ("queue", "ready", "waiting", "queued", "running", "oldest", "rate", "at once", "paused")
 
@@ -56,6 +62,37 @@ def resume(session: Session, name: Name) -> None:
         print_object(resumed)
     else:
         typer.echo(f"{name} is not paused.")
+
+
+@app.command()
+@in_session
+def limit(
+    session: Session,
+    name: Name,
+    *,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    no_rate: NoRate = False,
+    no_concurrency: NoConcurrency = False,
+) -> None:
+    """Limit how fast a queue's tasks start, and how many run at once; what is not given stays as it is."""
+    if (rate is not None and no_rate) or (concurrency is not None and no_concurrency):
+        raise typer.BadParameter("Give a limit or lift it, not both.")
+    limits: QueueLimits = {}
+    if rate is not None or no_rate:
+        limits["rate"] = rate
+    if concurrency is not None or no_concurrency:
+        limits["concurrency"] = concurrency
+    if not limits:
+        raise typer.BadParameter("Give --rate or --concurrency, or lift one with --no-rate or --no-concurrency.")
+    with session.client() as client:
+        limited = client.queues.limit(name, **limits)
+    if session.json:
+        print_object(limited)
+    else:
+        speed = "at any rate" if limited.rate is None else f"at most {limited.rate:g} a second"
+        room = "any number" if limited.concurrency is None else f"at most {limited.concurrency}"
+        typer.echo(f"{name} starts tasks {speed}, {room} at once.")
 
 
 def _row(queue: Queue) -> tuple[object, ...]:

@@ -4,16 +4,18 @@
     @in_session
     def get(session: Session, task_id: TaskId) -> None: ...
 
-The command gains `--url`, `--api-key`, `--state-dir` and `--json`; its errors are sentences with an exit code.
+The command gains `--url`, `--api-key`, `--ca`, `--state-dir` and `--json`; its errors are sentences with an exit code.
 """
 
 import functools
 import inspect
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
+import httpx2
 import typer
 
 from tidewheel_cli.dev.address import Stack, read_stack
@@ -26,6 +28,10 @@ P = ParamSpec("P")
 Url = Annotated[str, typer.Option(envvar="TIDEWHEEL_URL", help="The gateway; without one, the stack that runs here.")]
 Key = Annotated[str, typer.Option(envvar="TIDEWHEEL_API_KEY", help="The key to that gateway.")]
 StateDir = Annotated[Path, typer.Option(help="Where a running stack keeps its state.")]
+Ca = Annotated[
+    Path | None,
+    typer.Option(envvar="TIDEWHEEL_CA", exists=True, dir_okay=False, help="Whom its certificate is trusted from."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one on each line of a list.")]
 
 DatabaseUrl = Annotated[
@@ -41,6 +47,7 @@ class Session:
     url: str = ""
     api_key: str = field(default="", repr=False)
     state_dir: Path = Path(".tidewheel")
+    ca: Path | None = None
     json: bool = False
 
     def stack(self) -> Stack | None:
@@ -54,11 +61,23 @@ class Session:
             Misconfigured: none is named, and no stack runs here.
             NotConfigured: there is no key to it.
         """
-        return Client(*self.address(), timeout=timeout, tries=tries)
+        trusted = self._trusted()
+        transport = None if trusted is None else httpx2.HTTPTransport(verify=trusted)
+        return Client(*self.address(), timeout=timeout, tries=tries, transport=transport)
 
     def async_client(self) -> AsyncClient:
         """Return an asynchronous client; it raises as `client` does."""
-        return AsyncClient(*self.address())
+        trusted = self._trusted()
+        transport = None if trusted is None else httpx2.AsyncHTTPTransport(verify=trusted)
+        return AsyncClient(*self.address(), transport=transport)
+
+    def _trusted(self) -> ssl.SSLContext | None:
+        if self.ca is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=str(self.ca))
+        except ssl.SSLError:
+            raise Misconfigured(f"{self.ca} holds no certificate in PEM; correct --ca.") from None
 
     def address(self) -> tuple[str, str]:
         """Return the address of the gateway and the key, which may be empty.
@@ -121,7 +140,12 @@ def in_session(command: Callable[Concatenate[Session, P], None]) -> Callable[...
 
 
 def _shared(
-    *, url: Url = "", api_key: Key = "", state_dir: StateDir = Path(".tidewheel"), json_: Json = False
+    *,
+    url: Url = "",
+    api_key: Key = "",
+    ca: Ca = None,
+    state_dir: StateDir = Path(".tidewheel"),
+    json_: Json = False,
 ) -> None: ...
 
 

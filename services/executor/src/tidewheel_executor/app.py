@@ -1,8 +1,9 @@
 """Makes the Celery app of an executor: a new one, or the user's own with our transport under it."""
 
 import logging
+from collections.abc import Callable
 from ssl import CERT_REQUIRED
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from celery import Celery
@@ -28,8 +29,26 @@ EXECUTE = "tidewheel_executor.execute"
 CANARY = "tidewheel_executor.canary"
 """The module of the handler that every executor serves."""
 
-REPLACED_BROKER = "tidewheel_replaced_broker"
-"""Where an app keeps the broker that it was made for: which priority is the most urgent one depends on it."""
+REPLACED = "tidewheel_replaced"
+"""Where an app keeps what its own settings were, for the calls that handlers make: limits, and the broker, by which a
+priority is urgent or not."""
+
+_CELERYS_QUEUE = "celery"
+
+_MEANT_FOR_CALLS = ("broker_url", "task_time_limit", "task_soft_time_limit")
+
+_OURS: Final = {
+    TASK: {
+        "Request": "tidewheel_executor.request:ExecuteRequest",
+        # The main process gets the repr of what a child returns, cut at this length.
+        "resultrepr_maxsize": 65_536,
+        "acks_late": True,
+        "ignore_result": True,
+        "rate_limit": None,
+        "time_limit": None,
+        "soft_time_limit": None,
+    }
+}
 
 REDIS_TIMEOUT = 5.0
 """Seconds. Longer than a blocking read (one second), short enough to notice a peer that has gone silent."""
@@ -52,9 +71,13 @@ def create_app(
     """
     arm(settings.failpoints)  # before the first fork: children inherit it
     app = Celery("tidewheel") if settings.celery_app is None else find_app(settings.celery_app)
-    app.conf[REPLACED_BROKER] = app.conf.broker_url
+    app.conf[REPLACED] = {name: getattr(app.conf, name) for name in _MEANT_FOR_CALLS}
     executor = _executor(app, settings, executor_id or uuid4(), report_lost)
-    app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(settings))
+    annotations = app.conf.task_annotations
+    app.conf.update(**_broker(settings, executor.intake), **_worker(settings), **_tasks(app, settings))
+    # The last one counts, and theirs may be meant for every task.
+    app.conf.task_annotations = [*_listed(annotations), _OURS]
+    _connect_only_to(app, settings.redis_url.get_secret_value())
     ours = (*settings.kind_modules, CANARY, execute)
     app.conf.imports = (*(app.conf.imports or ()), *_modules(settings), *ours)
     attach(app, executor)
@@ -87,6 +110,26 @@ def _executor(app: Celery, settings: ExecutorSettings, executor_id: UUID, report
 
     intake = Intake(packer=Packer(rules), serves=serves, boot=executor_id.hex, abandoned_after=settings.abandoned_after)
     return Executor(id=executor_id, settings=settings, intake=intake, report_lost=report_lost)
+
+
+def _listed(annotations: Any) -> list[Any]:
+    if annotations is None:
+        return []
+    return list(annotations) if isinstance(annotations, list | tuple) else [annotations]
+
+
+def _connect_only_to(app: Celery, url: str) -> None:
+    """Keep Celery from `CELERY_BROKER_URL`, which it prefers to every setting: it names the broker that was."""
+    found: Any = app
+    for name in ("connection_for_read", "connection_for_write"):
+        setattr(found, name, _always_to(url, getattr(found, name)))
+
+
+def _always_to(url: str, connect: Callable[..., Any]) -> Callable[..., Any]:
+    def connect_to_ours(_: object = None, **options: Any) -> Any:
+        return connect(url, **{name: value for name, value in options.items() if name != "url"})
+
+    return connect_to_ours
 
 
 def _modules(settings: ExecutorSettings) -> tuple[str, ...]:
@@ -138,11 +181,12 @@ def _worker(settings: ExecutorSettings) -> dict[str, Any]:
     }
 
 
-def _tasks(settings: ExecutorSettings) -> dict[str, Any]:
+def _tasks(app: Celery, settings: ExecutorSettings) -> dict[str, Any]:
+    default_queue = app.conf.task_default_queue
     return {
         "accept_content": ["json"],
         "task_serializer": "json",
-        "task_default_queue": DEFAULT_QUEUE,
+        "task_default_queue": DEFAULT_QUEUE if default_queue == _CELERYS_QUEUE else default_queue,
         "task_create_missing_queues": True,
         "task_queues": [Queue(queue) for queue in settings.first_queues],
         "task_ignore_result": True,
@@ -153,13 +197,6 @@ def _tasks(settings: ExecutorSettings) -> dict[str, Any]:
         "task_send_sent_event": False,
         "task_time_limit": None,
         "task_soft_time_limit": None,
-        "task_annotations": {
-            TASK: {
-                "Request": "tidewheel_executor.request:ExecuteRequest",
-                # The main process gets the repr of what a child returns, cut at this length.
-                "resultrepr_maxsize": 65_536,
-            }
-        },
         "timezone": "UTC",
         "enable_utc": True,
     }

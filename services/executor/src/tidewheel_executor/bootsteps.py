@@ -6,19 +6,22 @@ child has finished; `Accompany` comes after the pool, so its threads start after
 
 from typing import Any
 
-from celery import bootsteps
+import structlog
+from celery import Celery, bootsteps
 from celery.worker.components import Pool
 from celery.worker.consumer.connection import Connection
 
 from tidewheel_common.process.memory import settle_memory
 from tidewheel_common.streams.keys import stream_keys
 from tidewheel_executor.deadline import Deadline
-from tidewheel_executor.executor import executor_of
+from tidewheel_executor.executor import executor_of, handlers_of
 from tidewheel_executor.heartbeat import Companion
 from tidewheel_executor.signature import signatures_of
 
 PULSE = 1.0
 """Seconds between two signs of life of the event loop."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Retire(bootsteps.StartStopStep):
@@ -29,6 +32,7 @@ class Retire(bootsteps.StartStopStep):
         settle_memory()
         executor = executor_of(worker.app)
         executor.intake.node = worker.hostname
+        _tell_of_rate_limits(worker.app)
         worker.companion = Companion(executor, signatures=signatures_of(worker.app))
         worker.deadline = None
 
@@ -53,6 +57,12 @@ class Retire(bootsteps.StartStopStep):
     def terminate(self, worker: Any) -> None:
         """Sign off, after a cold shutdown too."""
         self.stop(worker)
+
+
+def _tell_of_rate_limits(app: Celery) -> None:
+    limited = [name for name in handlers_of(app) if app.tasks[name].rate_limit]
+    if limited:
+        log.warning("rate_limit is not kept: limit the queue, `tidewheel queues limit NAME --rate`", handlers=limited)
 
 
 class Accompany(bootsteps.StartStopStep):

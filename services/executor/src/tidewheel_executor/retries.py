@@ -23,7 +23,7 @@ PROGRESS = "PROGRESS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a handler declares about its retries. Celery's defaults, 3 retries and 180 s, are nobody's wish."""
+    """What a handler declares about its retries; unless it keeps to Celery, that one's defaults are nobody's wish."""
 
     limit: int | None
     """`max_retries`, where it is declared."""
@@ -122,16 +122,26 @@ def take_over(task: "Task[Any, Any]") -> Wishes:
     if isinstance(task, Retries):
         return task.wishes
     kind = type(task)
+    as_in_celery = keeps_to_celery(task)
     wishes = Wishes(
-        limit=task.max_retries if _is_declared(task, "max_retries") else None,
-        delay=_is_declared(task, "default_retry_delay"),
-        as_in_celery=getattr(task, "as_in_celery", False),
+        limit=task.max_retries if as_in_celery or _is_declared(task, "max_retries") else None,
+        delay=as_in_celery or _is_declared(task, "default_retry_delay"),
+        as_in_celery=as_in_celery,
     )
     namespace: dict[str, Any] = {"max_retries": _max_retries(task), "override_max_retries": _override()}
     namespace |= {"wishes": wishes, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
     name: Any = kind.__name__
     task.__class__ = new_class(name, (Retries, kind), exec_body=lambda body: body.update(namespace))
     return wishes
+
+
+def keeps_to_celery(task: "Task[Any, Any]") -> bool:
+    """Tell whether a task keeps to Celery's own rules: its own word counts, or else that of its app's task class.
+
+    In an app that the client's drop-in has made durable that is so for tasks with another base class as well.
+    """
+    said = getattr(task, "as_in_celery", None)
+    return bool(getattr(task.app.Task, "as_in_celery", False) if said is None else said)
 
 
 def autoretry(task: "Task[Any, Any]", error: BaseException) -> BaseException:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from tidewheel_executor.executor import handlers_of
+from tidewheel_executor.retries import keeps_to_celery
 
 LONGEST_DESCRIPTION = 4_000
 """Characters that are published of a docstring."""
@@ -65,7 +66,7 @@ def read_signature(task: "Task[Any, Any]") -> Signature:
         name=str(task.name),
         queue=_queue_of(task),
         description=(inspect.getdoc(task.run) or "").replace("\0", "")[:LONGEST_DESCRIPTION],
-        arguments=json.dumps(arguments_of(task.run)),
+        arguments=json.dumps(_arguments_of(task)),
     )
 
 
@@ -80,14 +81,25 @@ def _queue_of(task: "Task[Any, Any]") -> str | None:
     return queue if isinstance(queue, str) else None
 
 
-def arguments_of(function: Any) -> Schema:
-    """Return the JSON Schema of a function's keyword arguments. An argument without an annotation may be anything."""
+def _arguments_of(task: "Task[Any, Any]") -> Schema:
+    if not keeps_to_celery(task):
+        return arguments_of(task.run)
+    # Celery holds nobody to annotations, and its dates and decimals are objects on the way.
+    return arguments_of(task.run, typed=False) if getattr(task, "typing", True) else {"type": "object"}
+
+
+def arguments_of(function: Any, *, typed: bool = True) -> Schema:
+    """Return the JSON Schema of a function's keyword arguments.
+
+    An argument without an annotation may be anything; without `typed`, every one may.
+    """
     try:
         parameters = _parameters(function)
     except (TypeError, ValueError):  # written in C, and says nothing of itself
         return {"type": "object"}
     named = [parameter for parameter in parameters if parameter.kind in _BY_NAME]
-    properties, definitions = _schemas({parameter.name: parameter.annotation for parameter in named})
+    kinds = {parameter.name: parameter.annotation if typed else Parameter.empty for parameter in named}
+    properties, definitions = _schemas(kinds)
     for parameter in named:
         properties[parameter.name] |= _default(parameter)
     schema: Schema = {

@@ -27,7 +27,8 @@ _OUR_QUEUE = "default"
 _WILDCARD = re.compile(r"\*(/\d+)?")
 _HANDLER = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_KEPT = frozenset({"queue", "priority", "time_limit", "expires"})
+_LIMITS = ("soft_time_limit", "time_limit")
+_KEPT = frozenset({"queue", "priority", "expires", *_LIMITS})
 _LOW_NUMBERS_FIRST = ("redis", "rediss", "sentinel", "valkey")
 """Transports on which 0 is the highest priority; on the others 9 is."""
 
@@ -91,7 +92,7 @@ def _read(app: Celery, name: str, given: Mapping[str, Any]) -> BeatEntry:
         payload=_payload(app, handler, given.get("args") or (), given.get("kwargs") or {}),
         max_attempts=_attempts(app, handler),
         priority=_priority(app, options.get("priority")),
-        timeout=_timeout(options.get("time_limit")),
+        timeout=_timeout(app.tasks.get(handler), options),
         ignored=_ignored(options),
     )
 
@@ -143,8 +144,10 @@ def _priority(app: Celery, given: object) -> int:
     return Priority.HIGH if urgency > 6 else Priority.LOW if urgency < 3 else Priority.MEDIUM  # noqa: PLR2004 - of ten
 
 
-def _timeout(given: object) -> float | None:
-    return float(given) if isinstance(given, int | float) and 0 < given < LONGEST else None
+def _timeout(task: Any, options: Mapping[str, Any]) -> float | None:
+    """Return the tighter one of the two limits of an entry, or of its task where that is known."""
+    given = [options.get(name) or getattr(task, name, None) for name in _LIMITS]
+    return min((float(each) for each in given if isinstance(each, int | float) and 0 < each < LONGEST), default=None)
 
 
 def _cron(given: crontab) -> str:
@@ -215,5 +218,7 @@ def _is_plain(signature: inspect.Signature, name: str) -> bool:
 
 
 def _attempts(app: Celery, handler: str) -> int:
+    if getattr(app.Task, "as_in_celery", False):
+        return UNLIMITED  # what its task says in `retry()` decides, as for all that such an app submits
     retries = app.tasks[handler].max_retries if handler in app.tasks else 3
     return UNLIMITED if retries is None else min(int(retries) + 1, UNLIMITED)

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from tidewheel_cli.demo.show import run_demo
 from tidewheel_cli.dev.address import read_stack
+from tidewheel_cli.errors import CannotStart
 from tidewheel_client import AsyncClient, ClientError
 
-START_DEADLINE = 90.0
+START_DEADLINE = 240.0
 """Seconds that a stack of our own may take to come up, its first start included."""
 
 
@@ -83,12 +84,17 @@ async def _own_stack(directory: Path) -> AsyncIterator[Target]:
 
 
 async def _wait_for_stack(process: asyncio.subprocess.Process, directory: Path) -> Target:
-    async with asyncio.timeout(START_DEADLINE):
-        while process.returncode is None:
-            found = _running(directory)
-            if found is not None:
-                return found
-            await asyncio.sleep(0.2)
-    raise RuntimeError(
+    try:
+        async with asyncio.timeout(START_DEADLINE):
+            while process.returncode is None:
+                found = _running(directory)
+                if found is not None:
+                    return found
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise CannotStart(
+            f"The stack was not ready within {START_DEADLINE:.0f} s. Start one by `make up`, and try again."
+        ) from None
+    raise CannotStart(
         f"The stack ended with exit code {process.returncode} before it was ready; see its message above."
     )

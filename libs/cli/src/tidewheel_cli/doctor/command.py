@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -53,8 +54,15 @@ def _look(session: Session, database_url: str, redis_url: str) -> Iterator[Findi
     stack = None if session.url else session.stack()
     database_url = database_url or (stack.database_url if stack else "")
     redis_url = redis_url or (stack.redis_url if stack else "")
-    yield asyncio.run(look_at_database(database_url)) if database_url else _skipped("database", "--database-url")
+    if database_url:
+        yield from asyncio.run(look_at_database(database_url, _clock_here))
+    else:
+        yield _skipped("database", "--database-url")
     yield asyncio.run(look_at_redis(redis_url)) if redis_url else _skipped("redis", "--redis-url")
+
+
+def _clock_here() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - it is what is looked at
 
 
 def _skipped(part: str, option: str) -> Finding:

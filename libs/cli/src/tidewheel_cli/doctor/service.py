@@ -1,12 +1,13 @@
-"""Looks at the service from outside: address, health, readiness, key, executors, queues."""
+"""Looks at the service from outside: address, health, readiness, key, executors, queues, handlers."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 
 from tidewheel_cli.doctor.finding import Finding, Verdict
 from tidewheel_cli.failing import sentence
 from tidewheel_cli.session import Session
-from tidewheel_client import ApiError, Client, ClientError, Forbidden, Unauthorized
-from tidewheel_client.models import Queue
+from tidewheel_client import Client, ClientError, Forbidden, Unauthorized
+from tidewheel_client.models import Executor, Queue, TaskSummary
 from tidewheel_common.core.errors import TidewheelError
 
 _PATIENCE = 5.0
@@ -14,6 +15,9 @@ _PATIENCE = 5.0
 
 _LATE = 60.0
 """Seconds that a ready task may wait before the queue is worth a word."""
+
+_LOOK_AT = 200
+"""Ready tasks, the newest ones, whose handlers are looked for."""
 
 
 def look_at_service(session: Session) -> Iterator[Finding]:
@@ -34,18 +38,26 @@ def look_at_service(session: Session) -> Iterator[Finding]:
         key = _key(client)
         yield key
         if key.verdict is Verdict.GOOD:
-            yield _executors(client)
-            yield from _queues(client)
+            yield from _work(client)
 
 
 def _alive(client: Client) -> Finding:
     try:
         verdict = client.health.alive()
     except ClientError as error:
-        return _bad("health", sentence(error))
+        return _bad("health", _untrusted(error) or sentence(error))
     if verdict.ok:
         return _good("health", "The gateway is alive.")
     return _bad("health", f"The gateway is not well: {' '.join(verdict.reasons)} Restart it if this stays.")
+
+
+def _untrusted(error: ClientError) -> str | None:
+    """Return what is wrong with the gateway's certificate, if that is what keeps us out."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" not in text:
+        return None
+    why = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it is not trusted here"
+    return f"The gateway's certificate does not hold: {why}. Correct --url, or name who vouches for it: --ca."
 
 
 def _ready(client: Client) -> Finding:
@@ -68,11 +80,21 @@ def _key(client: Client) -> Finding:
     return _good("key", "The key opens.")
 
 
-def _executors(client: Client) -> Finding:
+def _work(client: Client) -> Iterator[Finding]:
     try:
-        found = client.executors.list()
-    except ApiError as error:
-        return _bad("executors", sentence(error))
+        executors, queues = client.executors.list(), client.queues.list()
+        waiting = [*itertools.islice(client.tasks.list(state="ready", limit=_LOOK_AT), _LOOK_AT)]
+    except ClientError as error:
+        yield _bad("executors", sentence(error))
+        return
+    yield _executors(executors)
+    doubts = [*unserved(executors, queues, waiting), *_overdue(queues)]
+    yield from doubts
+    if not doubts:
+        yield _good("queues", "Nothing waits for long in any queue.")
+
+
+def _executors(found: Sequence[Executor]) -> Finding:
     if not found:
         return _bad("executors", "No executor is alive, so nothing runs. Start one: `python -m tidewheel_executor`.")
     handlers = {handler for each in found for handler in each.handlers}
@@ -80,17 +102,30 @@ def _executors(client: Client) -> Finding:
     return _good("executors", f"{count} alive; {len(handlers)} handlers are served.")
 
 
-def _queues(client: Client) -> Iterator[Finding]:
-    try:
-        found = client.queues.list()
-    except ApiError as error:
-        yield _bad("queues", sentence(error))
+def unserved(
+    executors: Sequence[Executor], queues: Sequence[Queue], waiting: Sequence[TaskSummary]
+) -> Iterator[Finding]:
+    """Find queues that no executor serves although tasks wait there, and handlers that none has."""
+    if not executors:
         return
-    doubts = [said for queue in found if (said := _doubt(queue)) is not None]
-    for said in doubts:
-        yield Finding(part="queues", verdict=Verdict.DOUBTFUL, said=said)
-    if not doubts:
-        yield _good("queues", "Nothing waits for long in any queue.")
+    served = {queue for each in executors for queue in each.queues}
+    for queue in () if "*" in served else queues:
+        if queue.name not in served and queue.ready + queue.queued:
+            yield _bad(
+                "queues",
+                f"No executor serves the queue {queue.name}, where {queue.ready + queue.queued} tasks wait. "
+                "Add it to TIDEWHEEL_QUEUES of an executor.",
+            )
+    known = {handler for each in executors for handler in each.handlers}
+    for handler in sorted({task.handler for task in waiting} - known):
+        said = f"No executor has the handler {handler}, for which tasks wait. Add its module to TIDEWHEEL_HANDLERS."
+        yield Finding(part="handlers", verdict=Verdict.DOUBTFUL, said=said)
+
+
+def _overdue(queues: Sequence[Queue]) -> Iterator[Finding]:
+    for queue in queues:
+        if (said := _doubt(queue)) is not None:
+            yield Finding(part="queues", verdict=Verdict.DOUBTFUL, said=said)
 
 
 def _doubt(queue: Queue) -> str | None:

@@ -1,9 +1,12 @@
 """Looks at PostgreSQL and Redis themselves."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
-from tidewheel_cli.database import reachable, require_schema
+from tidewheel_cli.database import opened
 from tidewheel_cli.doctor.finding import Finding, Verdict
+from tidewheel_cli.doctor.queries import Server, server_read
 from tidewheel_common.core.errors import TidewheelError
 from tidewheel_common.streams.client import TRANSIENT, open_redis
 
@@ -12,15 +15,45 @@ _PATIENCE: Final = 5.0
 
 _NEVER_EVICTS: Final = "noeviction"
 
+_OLDEST: Final = (6, 2)
+"""The oldest release of Redis that will do."""
 
-async def look_at_database(url: str) -> Finding:
-    """Look whether the database answers and has the schema of this release."""
+_OLDEST_POSTGRES: Final = 15
+
+_NEARLY_FULL: Final = 0.9
+
+_SKEW: Final = 2.0
+"""Seconds between two clocks that are worth a word."""
+
+
+async def look_at_database(url: str, clock: Callable[[], datetime]) -> list[Finding]:
+    """Look whether the database answers, has the schema of this release, and about the same time as this machine."""
     try:
-        with reachable(url):
-            await require_schema(url)
+        async with opened(url) as connection:
+            asked = clock()
+            server = await server_read(connection)
+            ahead = (asked + (clock() - asked) / 2 - server.now).total_seconds()
     except TidewheelError as error:
-        return Finding(part="database", verdict=Verdict.BAD, said=str(error))
+        return [Finding(part="database", verdict=Verdict.BAD, said=str(error))]
+    return [_judge_server(server), _judge_clock(ahead)]
+
+
+def _judge_server(server: Server) -> Finding:
+    if server.release < _OLDEST_POSTGRES:
+        said = f"This is PostgreSQL {server.release}; Tidewheel needs {_OLDEST_POSTGRES} or newer."
+        return Finding(part="database", verdict=Verdict.BAD, said=said)
     return Finding(part="database", verdict=Verdict.GOOD, said="PostgreSQL has the schema of this release.")
+
+
+def _judge_clock(ahead: float) -> Finding:
+    if abs(ahead) < _SKEW:
+        return Finding(part="clock", verdict=Verdict.GOOD, said="The clock here goes as PostgreSQL's does.")
+    side = "ahead of" if ahead > 0 else "behind"
+    said = (
+        f"The clock here is {abs(ahead):.0f} s {side} PostgreSQL's, which decides when tasks are due: "
+        "a `run_at` of this machine comes too early or too late. Set both by NTP, or submit with `delay`."
+    )
+    return Finding(part="clock", verdict=Verdict.DOUBTFUL, said=said)
 
 
 async def look_at_redis(url: str) -> Finding:
@@ -39,12 +72,19 @@ async def look_at_redis(url: str) -> Finding:
 def _judge(info: dict[str, object]) -> Finding:
     if info.get("role") != "master":
         return _bad("This Redis is a replica and takes no writes. Name the primary in TIDEWHEEL_REDIS_URL.")
+    release = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2])
+    if release < _OLDEST:
+        return _bad(f"This Redis is {info.get('redis_version')}; Tidewheel needs 6.2 or newer, or Valkey.")
     policy = info.get("maxmemory_policy")
     if policy != _NEVER_EVICTS:
         return _bad(
             f"Redis drops keys when it is full (maxmemory-policy {policy}); tasks would be found again, but late. "
             f"Set maxmemory-policy {_NEVER_EVICTS}."
         )
+    used, most = int(str(info.get("used_memory", 0))), int(str(info.get("maxmemory", 0)))
+    if most and used > _NEARLY_FULL * most:
+        said = f"Redis is nearly full ({used / most:.0%} of maxmemory); full, it refuses writes and tasks wait."
+        return Finding(part="redis", verdict=Verdict.DOUBTFUL, said=said)
     return Finding(part="redis", verdict=Verdict.GOOD, said="Redis takes writes and drops nothing.")
 
 

@@ -54,7 +54,7 @@ class Program:
     identity: str = SAME
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    patience: float = 60.0
+    patience: float = 120.0
     grace: float = 10.0
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from tidewheel_cli.failing import Exit
-from tidewheel_cli.schedules import look
+from tidewheel_cli.schedules import act, look
 from tidewheel_cli.schedules.apply import apply_plan
 from tidewheel_cli.schedules.file import ScheduleFile, read_file
 from tidewheel_cli.schedules.plan import Plan, make_plan
@@ -24,8 +24,18 @@ from tidewheel_client import AsyncClient
 
 DIFFERENT: Final = 3
 
-app = typer.Typer(no_args_is_help=True, help="Look at schedules; keep them in a file, under version control.")
+app = typer.Typer(
+    no_args_is_help=True, help="Look at schedules, act on them; keep them in a file, under version control."
+)
 app.command(name="list")(look.list_schedules)
+app.command()(act.get)
+app.command()(act.create)
+app.command()(act.pause)
+app.command()(act.resume)
+app.command()(act.trigger)
+app.command()(act.backfill)
+app.command(name="skip-next")(act.skip_next)
+app.command()(act.delete)
 app.command()(look.preview)
 
 File = Annotated[Path, typer.Argument(help="A schedules.yaml.")]

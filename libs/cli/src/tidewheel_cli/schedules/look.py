@@ -64,17 +64,19 @@ def _remark(each: Nominal) -> str:
 
 
 def _row(each: ScheduleSummary) -> tuple[object, ...]:
-    place = str(each.id), each.name, each.handler, _rule(each), each.timezone
-    return *place, each.next_run_at, _standing(each)
+    place = str(each.id), each.name, each.handler, rule_of(each), each.timezone
+    return *place, each.next_run_at, standing(each)
 
 
-def _rule(each: ScheduleSummary) -> str:
+def rule_of(each: ScheduleSummary) -> str:
+    """Return in a few words when a schedule fires."""
     if each.cron is not None:
         return each.cron
     return f"every {each.every:g} s" if each.every is not None else f"{len(each.specs or ())} specs"
 
 
-def _standing(each: ScheduleSummary) -> str:
+def standing(each: ScheduleSummary) -> str:
+    """Return in a few words whether a schedule fires, and if not, why."""
     if each.ended_at is not None:
         return "ended"
     if each.paused_at is not None:

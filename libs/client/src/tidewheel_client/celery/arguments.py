@@ -28,6 +28,9 @@ def make_payload(
         TypeError: the arguments do not fit the task, or are not JSON.
         Unmapped: a positional argument has no name.
     """
+    check = getattr(task, "__header__", None) if getattr(task, "typing", False) else None
+    if check is not None:  # as Celery does; it is an empty function of the task's signature
+        check(*args, **kwargs)
     dump = getattr(task, "_dump_pydantic_arguments", None)
     if dump is not None:
         args, kwargs = dump(args, kwargs)

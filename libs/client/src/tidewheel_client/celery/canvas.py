@@ -21,7 +21,7 @@ from celery.canvas import (  # type: ignore[attr-defined]  # the stubs leave out
 from tidewheel_client.celery.arguments import make_payload
 from tidewheel_client.celery.options import fields_of
 from tidewheel_client.celery.refusals import Unmapped
-from tidewheel_client.celery.wire import wire_of
+from tidewheel_client.celery.wire import tag_of, wire_of
 
 MOST: Final = 1000
 """Tasks that are submitted at once, and so the most that may depend on each other."""
@@ -130,15 +130,18 @@ class Draft:
         links = options.pop("link", None)
         if source is not None and not node.immutable:
             args = (_reference(source), *args)
+        places = () if source is None else _places(source)
+        chosen = options.get("task_id")
         self.tasks.append(
             {
                 "handler": name,
                 "payload": make_payload(task, name, args, kwargs),
                 **fields_of(self._app, task, name, options, follows=source is not None),
-                **({} if source is None else {"depends_on": [{"index": place} for place in _places(source)]}),
+                **({"depends_on": [{"index": place} for place in places]} if places else {}),
+                **({} if chosen is None else {"tags": [tag_of(chosen)]}),
             }
         )
-        if (chosen := options.get("task_id")) is not None and len(self.tasks) == 1:
+        if chosen is not None and len(self.tasks) == 1:
             self.key = f"celery-{chosen}"
         outcome = One(len(self.tasks) - 1, source)
         self._links(links, outcome)
@@ -185,13 +188,18 @@ def make_canvas_durable() -> None:
 def _durable(original: Any) -> Any:
     @wraps(original)
     def apply_async(self: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        app = (self.body if isinstance(self, _chord) else self).app
+        app = _app_of(self, kwargs or {})
         if app.conf.task_always_eager or not getattr(app.Task, "as_in_celery", False):
             return original(self, args, kwargs, **options)
         options = {name: value for name, value in options.items() if name not in {"add_to_parent", "task_id"}}
         return send(app, self, Extra(tuple(args or ()), dict(kwargs or {}), options))
 
     return apply_async
+
+
+def _app_of(node: Any, kwargs: Mapping[str, Any]) -> Any:
+    # `chord(header)(body)` brings its body only now.
+    return node._get_app(kwargs.get("body") or node.body) if isinstance(node, _chord) else node.app  # noqa: SLF001 -- as Celery
 
 
 def _merged(node: Any, extra: Extra) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
@@ -201,8 +209,10 @@ def _merged(node: Any, extra: Extra) -> tuple[tuple[Any, ...], dict[str, Any], d
     return (*extra.args, *node.args), {**node.kwargs, **extra.kwargs}, options
 
 
-def _reference(source: Outcome) -> dict[str, Any]:
-    return {"$parent": 0 if isinstance(source, One) else "*"}
+def _reference(source: Outcome) -> Any:
+    if isinstance(source, One):
+        return {"$parent": 0}
+    return {"$parent": "*"} if _places(source) else []
 
 
 def _places(outcome: Outcome) -> Sequence[int]:

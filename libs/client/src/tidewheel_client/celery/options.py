@@ -16,8 +16,8 @@ UNLIMITED: Final = 1000
 LONGEST: Final = 315_576_000.0
 """Seconds for which a result is kept that never expires in Celery: ten years."""
 
-BROKER: Final = "tidewheel_replaced_broker"
-"""Where an executor's app keeps the address of the broker that it was made for."""
+REPLACED: Final = "tidewheel_replaced"
+"""Where an executor's app keeps what its own settings were."""
 
 _CELERYS_QUEUE: Final = "celery"
 
@@ -108,13 +108,30 @@ def fields_of(
     fields = {
         "queue": _queue(app, name, given),
         "priority": _priority(app, given.get("priority")),
-        "timeout": given.get("soft_time_limit") or given.get("time_limit"),
-        "max_attempts": max(1, UNLIMITED - int(given.get("retries", 0))),
+        "timeout": _timeout(app, given),
+        "max_attempts": _attempts(task, int(given.get("retries", 0))),
         "removal_delay": _kept(app.conf.result_expires),
         **_start(app, given),
         **_end(app, given),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _setting(app: Celery, name: str) -> Any:
+    """Return what the app itself says, also in an executor, which has replaced it."""
+    return getattr(app.conf, name) if (own := app.conf.get(REPLACED)) is None else own[name]
+
+
+def _timeout(app: Celery, given: Mapping[str, Any]) -> float | None:
+    """Return the tighter one of the two limits; where that is the hard one, the handler is told all the same."""
+    limits = (given.get(name) or _setting(app, f"task_{name}") for name in ("soft_time_limit", "time_limit"))
+    return min((each for each in limits if each), default=None)
+
+
+def _attempts(task: "Task[Any, Any] | None", retries: int) -> int:
+    """Return how often a task may be tried that has used up so many retries already."""
+    limit = getattr(task, "max_retries", None)
+    return UNLIMITED if not retries or limit is None else max(1, limit - retries + 1)
 
 
 def _relative(given: Mapping[str, Any]) -> str | None:
@@ -161,6 +178,5 @@ def _queue(app: Celery, name: str, given: Mapping[str, Any]) -> str:
 def _priority(app: Celery, number: int | None) -> str | None:
     if number is None:
         return None
-    broker = app.conf.get(BROKER) or app.conf.broker_url or ""
-    urgent = number if urlsplit(broker).scheme in _FIRST_IS_HIGH else 9 - number
+    urgent = number if urlsplit(_setting(app, "broker_url") or "").scheme in _FIRST_IS_HIGH else 9 - number
     return _HIGH if urgent <= 2 else _MEDIUM if urgent <= 5 else _LOW  # noqa: PLR2004 -- thirds of 0 to 9

@@ -11,6 +11,7 @@ from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError, TimeoutError  # noqa: A004 -- Celery's own
 from celery.result import AsyncResult, GroupResult
 
+from tidewheel_client.celery.options import REPLACED
 from tidewheel_client.celery.refusals import ParentFailed, TaskFailed, Unmapped
 from tidewheel_client.celery.wire import wire_of
 
@@ -149,7 +150,19 @@ class DurableGroupResult(GroupResult):
 
 
 class DurableControl(Control):
-    """Celery's remote control, but that revoking a task cancels it in Tidewheel."""
+    """Celery's remote control, but that revoking a task cancels it in Tidewheel; the rest works in an executor only."""
+
+    def broadcast(self, command: str, *args: Any, **kwargs: Any) -> Any:
+        """Send a command to workers.
+
+        Raises:
+            Unmapped: this process is no executor's, so what it knows as its broker is nobody's.
+        """
+        if self.app.conf.get(REPLACED) is None:
+            raise Unmapped(
+                f"`app.control.{command}`", "Ask `tidewheel executors`, or run `celery -A tidewheel_executor inspect`."
+            )
+        return super().broadcast(command, *args, **kwargs)
 
     def revoke(self, task_id: str | Iterable[str], *_: Any, **__: Any) -> None:
         """Cancel tasks by their ids."""

@@ -19,11 +19,10 @@ class DurableTask(Task):  # type: ignore[type-arg]  # Celery's own class takes n
     """
 
     as_in_celery: ClassVar[bool] = True
-    """What an executor keeps to: only what the task itself asks for is a retry, and dates in a payload are dates."""
+    """What an executor keeps to: only what a task itself asks for is a retry, and dates in a payload are dates.
 
-    # Celery's own defaults. Declared, so that an executor knows them for this app's wish.
-    max_retries = 3
-    default_retry_delay = 180
+    It goes for all tasks of an app whose task class says so; one of them may say otherwise.
+    """
 
     @classmethod
     def on_bound(cls, app: Celery) -> None:
@@ -80,5 +79,7 @@ class DurableTask(Task):  # type: ignore[type-arg]  # Celery's own class takes n
 
 def _send_by_name(app: Celery, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
     """Stand in for `app.send_task`."""
-    options.pop("task_type", None)
+    task = options.pop("task_type", None)
+    if getattr(task, "ignore_result", False):  # Celery's own `apply_async` says it for a task with a base of its own
+        options.pop("ignore_result", None)
     return send(app, Signature(name, tuple(args or ()), dict(kwargs or {}), options, app=app))

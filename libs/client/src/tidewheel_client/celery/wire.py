@@ -2,15 +2,20 @@
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final, TypeVar
 
 from celery import Celery
 
 from tidewheel_client.client import Client
-from tidewheel_client.errors import ApiError
+from tidewheel_client.errors import ApiError, NotFound
+
+T = TypeVar("T")
 
 _PLACE: Final = "_tidewheel_wire"
+
+_LONGEST_TAG: Final = 64
 
 
 class Wire:
@@ -45,7 +50,8 @@ class Wire:
         Raises:
             ClientError: there is none, or no answer.
         """
-        task: dict[str, Any] = self._client.tasks.get(task_id, wait=wait).model_dump(mode="json")
+        found: Any = self._named(lambda name: self._client.tasks.get(name, wait=wait), task_id)
+        task: dict[str, Any] = found.model_dump(mode="json")
         return task
 
     def progress(self, task_id: str) -> dict[str, Any] | None:
@@ -54,7 +60,7 @@ class Wire:
         Raises:
             ClientError: there is none, or no answer.
         """
-        attempts = self._client.tasks.attempts(task_id)
+        attempts: Any = self._named(self._client.tasks.attempts, task_id)
         running = (each.progress for each in attempts if each.state == "running" and each.progress is not None)
         found = next(running, None)
         return None if found is None else found.model_dump(mode="json")
@@ -67,14 +73,32 @@ class Wire:
         """
         for task_id in ids:
             try:
-                self._client.tasks.cancel(task_id)
+                self._named(self._client.tasks.cancel, task_id)
             except ApiError as error:
                 if error.code != "already_final":
                     raise
 
+    def _named(self, call: Callable[[str], T], task_id: str) -> T:
+        """Call with an id: a task's own, or the one that Celery was to know it by."""
+        try:
+            return call(task_id)
+        except NotFound:
+            found = next(iter(self._client.tasks.list(tag=tag_of(task_id), limit=1)), None)
+            if found is None:
+                raise
+        return call(str(found.id))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def tag_of(chosen: str) -> str:
+    """Return the tag that finds a task by the id which its caller has chosen (`task_id=`)."""
+    tag = f"celery:{chosen}"
+    if len(tag) <= _LONGEST_TAG and tag.isprintable():
+        return tag
+    return f"celery:{sha256(chosen.encode()).hexdigest()[:48]}"
 
 
 def wire_of(app: Celery) -> Wire:

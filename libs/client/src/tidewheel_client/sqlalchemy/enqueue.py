@@ -28,8 +28,13 @@ from tidewheel_common.store.sql import load_statements
 
 _STATEMENTS: Final = load_statements("tidewheel_client.sqlalchemy")
 
-_ELSEWHERE: Final = ("depends_on", "unique_key")
-"""What would hold locks that others wait for, for as long as the caller's transaction lasts."""
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "depends_on": "Executors that end its parents would wait for your transaction. Use `tidewheel_client.outbox`, "
+    "which submits after the commit, or let a task that you enqueue submit it.",
+    "unique_key": "The task that has the key may start before your commit and miss what you write. Use "
+    "`tidewheel_client.outbox`: it submits after the commit, with this key.",
+}
+"""What cannot be part of the caller's transaction, and what to do instead."""
 
 
 class EnqueueSettings(BaseSettings):
@@ -146,10 +151,9 @@ def _read(document: Mapping[str, Any]) -> Candidate:
     candidate = read_candidate(document, nul=True)
     if isinstance(candidate, list):
         raise _invalid(candidate)
-    detail = "Others would wait for your transaction; submit it over HTTP, or through an outbox."
     faults = [
         Fault(code="not_transactional", pointer=f"/{name}", detail=detail)
-        for name in _ELSEWHERE
+        for name, detail in _ELSEWHERE.items()
         if document.get(name) is not None
     ]
     if faults:

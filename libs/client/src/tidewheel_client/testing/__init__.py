@@ -11,8 +11,9 @@
     fake.advance(timedelta(hours=1))          # nothing sleeps: its time stands still until it is moved, or waited for
     assert handle.result() == "…"
 
-Submissions are checked, retried and ended by the service's own rules. It keeps no queue limits and no fires' overlap,
-and says so (501) where it is asked for something that it does not do.
+Submissions are checked, retried and ended by the service's own rules. What handlers log is kept, bulk operations are
+over at once, notification rules are kept and tell nobody. There are no queues to pause or limit and no fires' overlap;
+where it is asked for something that it does not do, it says so (501).
 """
 
 from tidewheel_client.testing.fake import FakeTidewheel

@@ -12,9 +12,11 @@ from pydantic_core import to_json
 from tidewheel_client.async_client import AsyncClient
 from tidewheel_client.client import Client
 from tidewheel_client.exchange import IDEMPOTENCY_KEY
+from tidewheel_client.testing.asked import Asked
 from tidewheel_client.testing.refusal import Refusal, not_found
-from tidewheel_client.testing.routes import ROUTES, Asked
+from tidewheel_client.testing.routes import ROUTES
 from tidewheel_client.testing.schedules import FakeSchedules
+from tidewheel_client.testing.shelf import Shelf
 from tidewheel_client.testing.tasks import FakeTask, FakeTasks, Handler, NoHandler
 from tidewheel_client.values import Duration, decode, plain
 
@@ -49,6 +51,7 @@ class FakeTidewheel:
         self._answered: dict[str, _Answered] = {}
         self._tasks = FakeTasks(lambda: self.now)
         self._schedules = FakeSchedules(self._tasks, lambda: self.now)
+        self._shelf = Shelf()
 
     @property
     def tasks(self) -> list[FakeTask]:
@@ -133,6 +136,8 @@ class FakeTidewheel:
         return Asked(
             tasks=self._tasks,
             schedules=self._schedules,
+            shelf=self._shelf,
+            begin=self._begin,
             now=self.now,
             hold=self._hold,
             path=path,

@@ -1,8 +1,9 @@
 """The schedules of the fake: planned by the service's own rules, fired when its time is moved."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final, get_type_hints
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from tidewheel_client.testing.refusal import Refusal, invalid, not_found
 from tidewheel_client.testing.tasks import FakeTask, FakeTasks
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.fault import Fault
+from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.rule import Rule, read_rule
 
 _RULE: Final = ("specs", "dst", "exclusions", "ends_at", "max_fires", "jitter", "misfire")
@@ -136,6 +138,65 @@ class FakeSchedules:
         """
         schedule.next_run_at = None if schedule.paused_at else self._rule_of(schedule).plan.next_after(self._clock())
 
+    def pause(self, schedule: FakeSchedule, until: datetime | None, reason: str | None) -> None:
+        """Stop a schedule, until a time or until it is resumed.
+
+        Raises:
+            Refusal: the time has passed.
+        """
+        if until is not None and until <= self._clock():
+            raise invalid([Fault(code="in_the_past", parameter="until", detail="This time has passed already.")])
+        schedule.paused_at = schedule.paused_at or self._clock()
+        schedule.paused_until, schedule.pause_reason = until, reason
+        schedule.version += 1
+        self.plan(schedule)
+
+    def resume(self, schedule: FakeSchedule) -> None:
+        """Let a schedule go on, from its next time."""
+        schedule.paused_at = schedule.paused_until = schedule.pause_reason = None
+        schedule.version += 1
+        self.plan(schedule)
+
+    def skip_next(self, schedule: FakeSchedule) -> None:
+        """Skip the next time of a schedule.
+
+        Raises:
+            Refusal: it has none.
+        """
+        nominal = schedule.next_run_at
+        if nominal is None:
+            detail = "The schedule is paused or has ended: it has no next time."
+            raise Refusal(409, "nothing_to_skip", detail)
+        entry = {"nominal_at": nominal, "outcome": "skipped", "reason": "A caller skipped it.", "task_id": None}
+        schedule.fires.insert(0, {**entry, "recorded_at": self._clock()})
+        schedule.next_run_at = self._following(schedule, nominal)
+        schedule.version += 1
+
+    def backfill(self, schedule: FakeSchedule, first: datetime, last: datetime) -> list[FakeTask]:
+        """Fire a schedule for the times of a range that have no task yet.
+
+        Raises:
+            Refusal: the range has not passed, or ends before it begins.
+        """
+        if last > self._clock():
+            raise invalid([Fault(code="in_the_future", pointer="/last", detail="This time has not passed yet.")])
+        if last < first:
+            raise invalid([Fault(code="ends_too_early", pointer="/last", detail="It is before `first`.")])
+        plan = self._rule_of(schedule).plan
+        plan = replace(plan, starts_at=min(plan.starts_at, first))
+        done = {entry["nominal_at"] for entry in schedule.fires if entry["task_id"] is not None}
+        times = takewhile(lambda time: time <= last, plan.times_after(first - timedelta(microseconds=1)))
+        missed = [time for time in times if time not in done and plan.excluded(time) is None]
+        return [self.fire(schedule, nominal, reason="A caller backfilled it.") for nominal in missed]
+
+    def plan_of(self, fields: Mapping[str, Any], starts_at: datetime) -> Plan:
+        """Return the times of a rule.
+
+        Raises:
+            Refusal: no clock can follow it.
+        """
+        return self._rule(fields, starts_at).plan
+
     def find(self, schedule_id: str) -> FakeSchedule:
         """Return a schedule.
 
@@ -150,6 +211,8 @@ class FakeSchedules:
     def fire_due(self) -> None:
         """Fire what is due; each due time once."""
         for schedule in self.all.values():
+            if schedule.paused_until is not None and schedule.paused_until <= self._clock():
+                self.resume(schedule)
             while schedule.next_run_at is not None and schedule.next_run_at <= self._clock():
                 nominal = schedule.next_run_at
                 self.fire(schedule, nominal, reason="It was due.")
@@ -175,8 +238,10 @@ class FakeSchedules:
         return task
 
     def moments(self) -> Iterator[datetime]:
-        """Yield the times at which schedules are due."""
-        return (each.next_run_at for each in self.all.values() if each.next_run_at is not None)
+        """Yield the times at which schedules are due, or go on."""
+        return (
+            time for each in self.all.values() for time in (each.next_run_at, each.paused_until) if time is not None
+        )
 
     def _following(self, schedule: FakeSchedule, nominal: datetime) -> datetime | None:
         rule = self._rule_of(schedule)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from tidewheel_client.models import FINAL, TaskSummary
+from tidewheel_client.testing.listening import listening
 from tidewheel_client.testing.refusal import Refusal, invalid, not_found
 from tidewheel_common.core.decide import Standing, decide
 from tidewheel_common.core.fault import Fault
@@ -50,6 +51,7 @@ class FakeTask:
     schedule_id: UUID | None = None
     nominal_at: datetime | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def final(self) -> bool:
@@ -149,8 +151,8 @@ class FakeTasks:
             detail = f"The task is already `{task.state}`; there is nothing to cancel."
             raise Refusal(409, "already_final", detail)
 
-    def redrive(self, task: FakeTask) -> None:
-        """Give a task that ended badly a fresh start.
+    def redrive(self, task: FakeTask, payload: dict[str, Any] | None) -> None:
+        """Give a task that ended badly a fresh start, with another payload if one is given.
 
         Raises:
             Refusal: it did not end, or not badly.
@@ -159,6 +161,7 @@ class FakeTasks:
             detail = f"The task is `{task.state}`; only dead, cancelled and expired tasks can be redriven."
             raise Refusal(409, "not_redrivable", detail)
         task.state, task.failures, task.run_at = "ready", 0, self._clock()
+        task.payload = task.payload if payload is None else payload
         task.error = task.error_type = task.reason = task.finished_at = task.remove_at = None
 
     def run(self) -> None:
@@ -184,7 +187,9 @@ class FakeTasks:
     def _attempt(self, task: FakeTask) -> None:
         task.attempt += 1
         task.started_at = task.started_at or self._clock()
-        outcome = _outcome(self.handlers[task.spec["handler"]], task.payload)
+        with listening(task.attempt, self._clock) as lines:
+            outcome = _outcome(self.handlers[task.spec["handler"]], task.payload)
+        task.lines.extend(lines)
         given = task.spec["backoff"]
         retry = Retry(max_attempts=task.spec["max_attempts"]) if given is None else _retry(task.spec)
         next_step = decide(Standing(failures=task.failures, lost=0, retry=retry), outcome, jitter=0.5)

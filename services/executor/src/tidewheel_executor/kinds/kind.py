@@ -52,7 +52,9 @@ def kind(name: str) -> Callable[[Function], Any]:
             except Later as error:
                 raise self.retry(exc=error, countdown=error.seconds) from error
 
-        make: Any = shared_task(name=name, bind=True)
+        # Wherever it is served: in an app of Celery's that was made durable, what fails there is not tried again.
+        options: dict[str, Any] = {"name": name, "bind": True, "as_in_celery": False}
+        make: Any = shared_task(**options)
         return make(run)
 
     return decorate
