@@ -20,7 +20,6 @@ from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
-from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
@@ -28,10 +27,11 @@ from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.store.errors import is_transient
 from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.beat import NAME, Beat
 from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
 from tidewheel_executor.cancels import Cancels
 from tidewheel_executor.executor import Executor
-from tidewheel_executor.heartbeat_queries import Presence, beat, leave, publish
+from tidewheel_executor.heartbeat_queries import Presence, leave, publish
 from tidewheel_executor.lost import report_interrupted
 from tidewheel_executor.notices import EVERY as NOTICES_EVERY
 from tidewheel_executor.notices import Notices
@@ -139,11 +139,9 @@ class Companion:
 
     @asynccontextmanager
     async def _build(self, process: Process[ExecutorSettings]) -> AsyncIterator[Sequence[Loop]]:
-        engine = open_engine(
-            process.settings.database_url.get_secret_value(),
-            application_name="tidewheel-executor",
-            pool_size=2,
-        )
+        url = process.settings.database_url.get_secret_value()
+        engine = open_engine(url, application_name=NAME, pool_size=2)
+        signs = Beat(url, self._presence)
         lost = self._lost = LostReports(
             lost=partial(self._executor.report_lost, engine, self._executor.id),
             interrupted=partial(report_interrupted, engine, self._executor.id),
@@ -155,11 +153,6 @@ class Companion:
             new_id=uuid7,
         )
 
-        async def show_presence() -> None:
-            fp("executor.beating")
-            async with engine.connect() as connection:
-                await beat(connection, self._presence)
-
         async def show_handlers() -> None:
             async with engine.connect() as connection:
                 await publish(connection, self._signatures)
@@ -167,7 +160,7 @@ class Companion:
         every = process.settings.executor_heartbeat
         try:
             yield [
-                Loop(name="heartbeat", tick=show_presence, every=every),
+                Loop(name="heartbeat", tick=signs.tick, every=every),
                 Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
                 Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
                 Loop(name="cancels", tick=Cancels(self._executor, engine).tick, every=CANCELS_EVERY),
@@ -175,6 +168,7 @@ class Companion:
             ]
             await self._sign_off(engine, lost)
         finally:
+            await signs.close()
             await engine.dispose()
 
     async def _sign_off(self, engine: Engine, lost: LostReports) -> None:
