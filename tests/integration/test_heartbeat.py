@@ -49,6 +49,5 @@ async def _is_given(beat: Beat) -> bool:
 
 async def _heard(engine: Engine) -> float:
     async with engine.connect() as connection:
-        return float(
-            (await connection.execute(text("SELECT extract(epoch FROM heartbeat_at) FROM executors"))).scalar_one()
-        )
+        heard = await connection.execute(text("SELECT extract(epoch FROM heartbeat_at) FROM executors"))
+        return float(heard.scalar_one())

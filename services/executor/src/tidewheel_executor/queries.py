@@ -166,8 +166,14 @@ async def tasks_finish(
 
 
 async def tasks_abandoned(
-    connection: Connection, *, ids: Sequence[UUID], attempts: Sequence[int], executor_id: UUID
+    connection: Connection,
+    *,
+    ids: Sequence[UUID],
+    attempts: Sequence[int],
+    executor_id: UUID,
+    ago: float | None = None,
+    now: datetime | None = None,
 ) -> Sequence[Row]:
-    """Return what an executor claimed from hints and nobody has finished."""
-    parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id}
+    """Return what an executor claimed from hints and nobody has finished; with `ago`, at least so many seconds ago."""
+    parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id, "ago": ago, "now": now}
     return await connection.execute(STATEMENTS["tasks_abandoned"], parameters)

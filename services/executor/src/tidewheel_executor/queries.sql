@@ -156,11 +156,13 @@ SELECT
 FROM released;
 
 -- name: tasks_abandoned :many
--- Read the tasks of a batch of hints that an executor claimed and that nobody has finished.
+-- Read the tasks of a batch of hints that an executor claimed, some seconds ago or at any time, and that nobody has finished.
 SELECT t.id, t.attempt, t.failures, t.lost, t.max_attempts, t.backoff, t.delivery,
     t.cancel_requested_at IS NOT NULL AS cancel_requested
 FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS h(id, attempt)
 JOIN tasks AS t ON t.id = h.id
 WHERE t.state = 'running'
     AND t.executor_id = CAST(:executor_id AS uuid)
-    AND t.attempt = h.attempt + 1;
+    AND t.attempt = h.attempt + 1
+    AND (CAST(:ago AS double precision) IS NULL OR t.started_at
+        <= coalesce(CAST(:now AS timestamptz), clock_timestamp()) - make_interval(secs => CAST(:ago AS double precision)));

@@ -1,8 +1,8 @@
 """Tells whether a silent executor may be believed lost.
 
 Heartbeats grow stale in two innocent ways: PostgreSQL was away, so that nobody could write one, or its clock jumped. In
-both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched, without a gap
-and without a jump, for as long as executors need to be heard again (research: reliability, 2.6; ADR 41).
+both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched, without a
+gap and without a jump, for as long as executors need to be heard again (research: reliability, 2.6; ADR 41).
 
 What was watched is kept in PostgreSQL, in one row of the table `watch`: a scheduler that starts goes on where another
 has stopped. A gap shows in that row. A jump of the clock shows, too, to whoever has looked before and after it and
