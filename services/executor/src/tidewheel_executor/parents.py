@@ -21,7 +21,7 @@ async def read_parents(engine: Engine, claimed: Sequence[Claimed]) -> tuple[list
         claimed: in the order in which they will run.
 
     Raises:
-        SQLAlchemyError, OSError: PostgreSQL stayed away, or refused the statement.
+        StoreError, OSError: PostgreSQL stayed away, or refused the statement.
     """
     linked = [task.task_id for task in claimed if task.linked]
     if not linked:
