@@ -1,7 +1,6 @@
 """An executor is killed: what it ran, and what it had only read, runs again soon, whoever it was."""
 
 import signal
-import time
 from pathlib import Path
 
 from tests.integration.dispatcher_rig import ago, opened_rig
@@ -54,14 +53,11 @@ async def test_a_killed_executors_tasks_run_again_on_another(tmp_path: Path, ser
         first = await made.submit("r.mark", 2, payload={"path": str(ledger), "seconds": 60})
         await wait_until(lambda: len(runs(ledger)) == 2, timeout=20, what="both to run")
         await made.stop("executor", signal.SIGKILL)
-        killed = time.monotonic()
         await made.start("executor-second")
-        await wait_until(lambda: set(runs(ledger).values()) == {2}, timeout=3 + SLACK, what="the second runs")
-        took = time.monotonic() - killed
+        await wait_until(lambda: set(runs(ledger).values()) == {2}, timeout=BAR, what="the second runs")
         rows = await made.fetch("SELECT failures, lost, attempt FROM tasks")
 
         assert set(runs(ledger)) == set(first)
-        assert took < 3 + SLACK
         assert {tuple(row) for row in rows} == {(0, 1, 2)}
         assert made.dead() == []
 
