@@ -37,11 +37,12 @@ class Nemesis:
         self._probe = probe
         self._backlog = Backlog(cluster.database_url)
         self._say = say
+        self._done = 0
         self.injected: list[Injected] = []
 
     async def torment(self, schedule: Sequence[Planned], *, until: float) -> int:
         """Inject what is planned until the schedule or the time (of the monotonic clock) is over; return how much."""
-        done = 0
+        before = self._done
         for storm, group in groupby(schedule, key=lambda planned: planned.storm or object()):
             if time.monotonic() >= until:
                 break
@@ -49,9 +50,9 @@ class Nemesis:
             if isinstance(storm, int):
                 await self._storm(storm, together)
             else:
-                await self._alone(done + 1, together[0])
-            done += len(together)
-        return done
+                await self._alone(self._done + 1, together[0])
+            self._done += len(together)
+        return self._done - before
 
     async def _alone(self, number: int, planned: Planned) -> None:
         fault = await self._inject(planned, measured=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.chaos.campaign import Plan, run_campaign
 from tests.chaos.cluster import Shape
 from tests.chaos.evidence import Evidence
+from tests.chaos.forecast import forecast
 from tests.chaos.recovery import bar_results
 from tests.chaos.report import EVERYTHING, refresh
 from tests.chaos.scenarios import SCENARIOS, run_scenario
@@ -74,6 +75,8 @@ def _campaign(chosen: argparse.Namespace, directory: Path) -> int:
     command = f"make chaos SEED={seed} MINUTES={chosen.minutes:g} RATE={rate:g}"
     command += f' ARGS="--kinds {chosen.kinds}"' if kinds else ""
     _say(f"seed {seed}; to see it again: {command}")
+    ahead = forecast(plan.schedule, seconds=seconds)
+    _say(f"about {ahead.faults} faults in {chosen.minutes:g} minutes, and {ahead.storms} storms among them")
     evidence = asyncio.run(run_campaign(directory, plan, _say))
     verdicts = judge(evidence)
     for line in lines(evidence, verdicts):

@@ -56,14 +56,20 @@ _LINK = ("cut", "reset", "muted", "silenced", "unanswered", "slowed")
 _LASTS = {
     "frozen": (2.0, 8.0),
     "starved": (2.0, 6.0),
-    "clock-ahead": (3.0, 6.0),
-    "clock-behind": (3.0, 6.0),
+    "clock-ahead": (2.0, 4.0),
+    "clock-behind": (2.0, 4.0),
     "jumped-ahead": (2.0, 5.0),
     "jumped-back": (2.0, 5.0),
     "crowded": (2.0, 4.0),
     "filled": (2.0, 5.0),
 }
-_LINK_LASTS = (1.0, 5.0)
+_LINK_LASTS = (1.0, 2.5)
+_UNHEARD_LASTS = (1.0, 5.0)
+"""Seconds of silence on a link: some longer than a timeout."""
+
+_ALONE_PAUSE = (0.1, 0.4)
+_STORM_PAUSE = (0.2, 1.0)
+
 STORM = 10
 """Faults that overlap in one storm."""
 
@@ -102,22 +108,25 @@ def catalogue(services: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def draw_round(random: Random, services: Sequence[str]) -> list[Planned]:
-    """Draw one round: everything once, in an order of its own."""
+def draw_round(random: Random, services: Sequence[str], pause: tuple[float, float]) -> list[Planned]:
+    """Draw one round: everything once, in an order of its own, with pauses between two lengths."""
     found = catalogue(services)
     random.shuffle(found)
-    return [plan(random, kind, target) for kind, target in found]
+    return [
+        Planned(kind, target, _lasts(random, kind, target), round(random.uniform(*pause), 2)) for kind, target in found
+    ]
 
 
-def plan(random: Random, kind: str, target: str) -> Planned:
-    """Say how long a fault lasts."""
+def _lasts(random: Random, kind: str, target: str) -> float:
     if kind == "frozen" and target.startswith("executor"):
         lasts = random.uniform(*_ZOMBIE)
+    elif kind in {"muted", "silenced"}:
+        lasts = random.uniform(*_UNHEARD_LASTS)
     elif kind in _LINK and kind != "reset":
         lasts = random.uniform(*_LINK_LASTS)
     else:
         lasts = random.uniform(*_LASTS.get(kind, (0.0, 0.0)))
-    return Planned(kind, target, round(lasts, 2), round(random.uniform(0.2, 1.0), 2))
+    return round(lasts, 2)
 
 
 def draw_schedule(seed: int, services: Sequence[str], *, rounds: int, kinds: Sequence[str] = ()) -> list[Planned]:
@@ -126,8 +135,10 @@ def draw_schedule(seed: int, services: Sequence[str], *, rounds: int, kinds: Seq
     drawn: list[Planned] = []
     storms = count(1)
     for number in range(rounds):
-        found = [planned for planned in draw_round(random, services) if not kinds or planned.kind in kinds]
-        drawn += found if number % 2 == 0 else [planned for storm in _storms(found, storms) for planned in storm]
+        alone = number % 2 == 0
+        drawn_round = draw_round(random, services, _ALONE_PAUSE if alone else _STORM_PAUSE)
+        found = [planned for planned in drawn_round if not kinds or planned.kind in kinds]
+        drawn += found if alone else [planned for storm in _storms(found, storms) for planned in storm]
     return drawn
 
 

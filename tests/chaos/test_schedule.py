@@ -2,8 +2,10 @@
 
 from collections import Counter
 
-from tests.chaos.campaign import possible
+import pytest
+from tests.chaos.campaign import LEG, legs, possible
 from tests.chaos.cluster import Shape
+from tests.chaos.forecast import forecast
 from tests.chaos.ledger import Run, read_runs
 from tests.chaos.schedule import CLOCKS, KINDS, catalogue, draw_schedule
 
@@ -55,6 +57,23 @@ def test_every_second_round_comes_in_storms_that_hit_no_target_twice() -> None:
 
     assert Counter((planned.kind, planned.target) for planned in storms) == Counter(catalogue(_SERVICES))
     assert set(Counter((planned.storm, planned.target) for planned in storms).values()) == {1}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 20261121])
+def test_a_round_fits_into_the_usual_time_and_two_hundred_faults_into_twenty_minutes(seed: int) -> None:
+    schedule = draw_schedule(seed, _SERVICES, rounds=22)
+
+    alone = forecast(schedule, seconds=12 * 60).alone
+    assert alone is not None
+    assert alone < 11 * 60, "a slow machine has a minute to spare for all faults once"
+    assert forecast(schedule, seconds=20 * 60).faults > 200
+
+
+def test_a_long_campaign_rests_time_and_again_and_a_short_one_at_its_end() -> None:
+    assert legs(1200) == [1200]
+    assert len(legs(36_000)) == 20
+    assert sum(legs(5000)) == 5000
+    assert max(legs(5000)) <= LEG
 
 
 def test_a_schedule_may_be_kept_to_some_kinds() -> None:

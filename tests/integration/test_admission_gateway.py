@@ -13,6 +13,7 @@ from tests.integration.test_gateway_process import Running, gateway
 from tests.support import text, wait_until
 
 from tidewheel_gateway.admission import Admission
+from tidewheel_gateway.app import Sources
 from tidewheel_gateway.problems import Problem
 
 CONNECTIONS = 400
@@ -101,6 +102,29 @@ async def test_probes_and_reads_are_answered_while_every_place_for_a_submission_
     assert refused.headers["retry-after"] == "1"
     assert others == [200, 200, 200]
     assert accepted.status_code == 201
+
+
+async def test_a_tenant_that_submits_too_fast_is_told_when_to_come_again_and_others_notice_nothing(
+    database_url: str, redis_url: str
+) -> None:
+    now = [1000.0]
+    sources = Sources(monotonic=lambda: now[0], jitter=lambda: 0.0)
+    async with serving(database_url, redis_url, sources=sources, tenant_rate=2.0) as made:
+        single, batch = {"handler": "demo.echo"}, {"tasks": [{"handler": "demo.echo"}] * 30}
+        accepted = [(await made.http.post("/v1/tasks:batch", json=batch)).status_code]
+        refused = [await made.http.post(path, content=b"not read") for path in ("/v1/tasks", "/v1/tasks:batch")]
+        others = await made.neighbour()
+        theirs = await others.post("/v1/tasks", json=single)
+        reads = await made.http.get("/v1/tasks")
+        now[0] += float(refused[0].headers["retry-after"])
+        accepted.append((await made.http.post("/v1/tasks", json=single)).status_code)
+        stored = await made.count()
+
+    assert accepted == [201, 201]
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [(429, "too_many_tasks")] * 2
+    assert [each.headers["retry-after"] for each in refused] == ["5", "5"]
+    assert (theirs.status_code, reads.status_code) == (201, 200)
+    assert stored == 30 + 1 + 1
 
 
 SCOPE = {"type": "http", "path": "/v1/tasks", "method": "POST"}

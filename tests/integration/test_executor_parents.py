@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery.exceptions import WorkerShutdown
 from tests.execution import SEALER, Queued, World, opened_world
 
 from tidewheel_common.crypto.sealed import Subject
+from tidewheel_executor import queries
 
 
 @pytest.fixture
@@ -109,3 +111,63 @@ def test_an_argument_may_be_the_result_of_a_parent_or_of_all_as_they_were_named(
 def test_a_task_is_refused_that_asks_for_a_result_that_is_not_there(world: World) -> None:
     row = _run_after(world, *_with_references(world, b'{"one": {"$parent": 7}}'))
     assert (row["state"], row["reason"], row["error_type"]) == ("dead", "permanent", "ParentWithoutResult")
+
+
+def _children(world: World, handler: str, count: int) -> tuple[list[Queued], int]:
+    """Queue tasks of which each has a parent that is complete; return them and the size of a parent's result."""
+    parents = [world.queue("demo.echo", {"n": n}) for n in range(count)]
+    children = [world.queue(handler, sealed=b"later") for _ in parents]
+    world.run(*parents)
+    for child, parent in zip(children, parents, strict=True):
+        _link(world, child, parent)
+        world.fetch("UPDATE dependencies SET outcome = 'complete' WHERE task_id = $1", child.id)
+        world.fetch("UPDATE tasks SET payload = $2 WHERE id = $1", child.id, _sealed(child, parent))
+        _queue_again(world, child)
+    return children, len(world.row(parents[0])["result"])
+
+
+def test_a_batch_holds_no_more_of_its_parents_results_than_there_is_room_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has no room is read, and run, when what came before has ended."""
+    steps: list[Any] = []
+    read = queries.parents_results
+
+    async def noting(connection: Any, ids: Any) -> Any:
+        found = await read(connection, ids)
+        steps.append({task_id: len(b"".join(filter(None, each.results.values()))) for task_id, each in found.items()})
+        return found
+
+    @world.handler(name="tests.look", bind=True)
+    def look(self: Any, **_: Any) -> Any:
+        steps.append(self.request.id)
+        return list(self.request.parents.values())
+
+    children, size = _children(world, "tests.look", 3)
+    monkeypatch.setattr(queries, "PARENT_BYTES", size + 1)
+    monkeypatch.setattr(queries, "parents_results", noting)
+    world.child._watch._patience = 60.0  # however slow this machine is, none of them takes long
+    alone = world.queue("demo.echo")
+
+    world.run(*children, alone)
+
+    first, second, third = (child.id for child in children)
+    assert steps == [{first: size, second: size}, str(first), str(second), {third: size}, str(third)]
+    assert [world.row(task)["state"] for task in (*children, alone)] == ["complete"] * 4
+
+
+def test_what_waits_for_room_is_given_back_when_the_child_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    @world.handler(name="tests.end")
+    def end(**_: Any) -> None:
+        raise WorkerShutdown(0)
+
+    children, _ = _children(world, "tests.end", 2)
+    monkeypatch.setattr(queries, "PARENT_BYTES", 1)
+
+    with pytest.raises(WorkerShutdown):
+        world.run(*children)
+
+    ended, waited = (world.attempts(child)[0] for child in children)
+    assert waited["state"] == "interrupted"
+    assert [world.row(child)["state"] for child in children] == ["waiting", "waiting"]
+    assert ended["attempt"] == waited["attempt"] == 1

@@ -14,9 +14,10 @@ from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.ration import Ration
 from tidewheel_scheduler.rebase import Rebase
 from tidewheel_scheduler.rescue import Rescue
-from tidewheel_scheduler.vigil import SHORTEST_GAP, Vigil
+from tidewheel_scheduler.vigil import SHORTEST_GAP, Vigil, hearing
 
-STALE = 4.0
+STALE = 8.0
+HEARING = hearing(STALE)
 HOUR = 3600.0
 LEASE = 300.0
 
@@ -107,7 +108,7 @@ async def test_dispatchers_bear_witness_while_no_scheduler_lives_but_not_across_
     scene.here += 60
     await scene.dispatcher_alone(2)
     scene.rescue = scene.scheduler()
-    await scene.look(STALE)
+    await scene.look(HEARING)
     assert await scene.states(orphan) == ["running"]
 
 
@@ -119,10 +120,27 @@ async def test_after_an_outage_executors_have_time_to_be_heard_again(scene: Scen
     if restarting:
         scene.rescue = scene.scheduler()
     await scene.rescue.tick(scene.database)  # the scheduler is back before anyone
-    await scene.look(STALE - 1)
+    await scene.look(HEARING - 1)
     assert await scene.states(living, orphan) == ["running", "running"]
     await scene.look(1)
     assert await scene.states(living, orphan) == ["running", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("away", "silent"),
+    [(SHORTEST_GAP - 1, STALE), (SHORTEST_GAP + 1, SHORTEST_GAP + 1 + HEARING), (60.0, 60.0 + HEARING)],
+)
+async def test_the_dead_are_found_when_silence_and_hearing_are_over_and_no_later(
+    scene: Scene, away: float, silent: float
+) -> None:
+    await scene.look(STALE + 1)
+    orphan, died = await scene.running(pid=DEAD), scene.here
+    scene.here += away
+    await scene.rescue.tick(scene.database)
+    while await scene.states(orphan) == ["running"]:
+        assert scene.here - died <= silent
+        await scene.look(1)
+    assert scene.here - died >= silent
 
 
 @pytest.mark.parametrize("restarting", [False, True])
@@ -137,7 +155,7 @@ async def test_a_jump_takes_nothing_from_the_living_and_the_dead_are_found_all_t
     if restarting:
         scene.rescue = scene.scheduler()
     await scene.rescue.tick(scene.database)
-    await scene.look(STALE - 1)
+    await scene.look(HEARING - 1)
     assert await scene.states(orphan) == ["running"]
     await scene.look(1)
     assert await scene.states(orphan, *living) == ["waiting", *["running"] * 5]

@@ -68,9 +68,10 @@ def execute(hints: list[list[Any]]) -> dict[str, Any]:
     return {"handlers": times}
 
 
-async def report_lost(_: Engine, __: UUID, hints: Sequence[Hint]) -> None:
-    """Write down what was lost."""
-    _redis().rpush(LOST, *(hint.task_id.hex for hint in hints))
+async def report_lost(_: Engine, __: UUID, hints: Sequence[Hint], ago: float | None) -> None:
+    """Write down what was lost, the first time that it is said."""
+    if ago is None:
+        _redis().rpush(LOST, *(hint.task_id.hex for hint in hints))
 
 
 def _redis() -> Redis:

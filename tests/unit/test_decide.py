@@ -54,6 +54,12 @@ def test_a_cancel_that_was_asked_for_comes_before_another_attempt(outcome: Outco
     assert (transition.state, transition.reason) == (State.CANCELLED, Reason.CANCELLED)
 
 
+@pytest.mark.parametrize("options", [{"delivery": Delivery.AT_MOST_ONCE}, {"lost": POISON_LIMIT - 1}])
+def test_a_lost_task_that_nobody_wants_any_more_is_no_dead_letter(options: dict[str, object]) -> None:
+    transition = decide(_standing(cancel_requested=True, **options), Lost(), jitter=0.5)  # type: ignore[arg-type]
+    assert (transition.state, transition.attempt_state, transition.reason) == ("cancelled", "lost", Reason.CANCELLED)
+
+
 @pytest.mark.parametrize("outcome", [Completed(b"1"), Refused("no", "E")])
 def test_a_cancel_that_was_asked_for_does_not_undo_what_is_done(outcome: Outcome) -> None:
     asked, not_asked = (decide(_standing(cancel_requested=each), outcome, jitter=0.5) for each in (True, False))

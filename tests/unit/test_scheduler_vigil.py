@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidewheel_scheduler.vigil import SHORTEST_GAP, _Look, leap_between, longest_gap
+from tidewheel_scheduler.vigil import SHORTEST_GAP, _Look, hearing, leap_between, longest_gap
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -31,3 +31,8 @@ def test_only_what_real_time_cannot_explain_is_a_leap(this: _Look, leap: float) 
 
 def test_a_gap_may_last_half_as_long_as_silence_but_never_less_than_a_busy_machine_takes() -> None:
     assert [longest_gap(stale) for stale in (3.0, 15.0, 60.0)] == [SHORTEST_GAP, 7.5, 30.0]
+
+
+@pytest.mark.parametrize("stale", [15.0, 60.0])
+def test_after_any_outage_executors_have_as_long_to_be_heard_as_after_the_longest_gap(stale: float) -> None:
+    assert hearing(stale) == stale - longest_gap(stale)

@@ -25,6 +25,7 @@ from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
 from tidewheel_executor.handlers import Handler, Handlers
 from tidewheel_executor.judge import Ended, Item, Judge
 from tidewheel_executor.limits import SoftLimit
+from tidewheel_executor.parents import read_parents
 from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
 from tidewheel_executor.scribe import Scribe
@@ -97,6 +98,26 @@ class Batch:
         fp("executor.claimed")
         left = left_over(hints, claimed)
         kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))
+        waiting: Sequence[Claimed] = claimed
+        try:
+            while waiting:
+                ready, waiting = self._with_parents(waiting)
+                self._run_claimed(ready)
+        finally:
+            if waiting:  # and this process ends
+                self._leave(waiting)
+                kit.enter(self._recorder.flush())
+        return left
+
+    def _with_parents(self, claimed: Sequence[Claimed]) -> tuple[Sequence[Claimed], Sequence[Claimed]]:
+        """Read what the first tasks need of their parents, and return these tasks and the others."""
+        if not any(task.linked for task in claimed):
+            return claimed, ()
+        ready, waiting = self._kit.enter(read_parents(self._kit.engine, claimed))
+        return ready, waiting
+
+    def _run_claimed(self, claimed: Sequence[Claimed]) -> None:
+        kit = self._kit
         found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
         rest = Rest(
             (pair for pair in found if not pair[1].is_async),
@@ -111,11 +132,9 @@ class Batch:
                 kit.enter(self._run_asyncs(coroutines))
         finally:
             owed, unsaid = kit.watch.end()
-            self._leave(owed)
+            self._leave([task for task, _ in owed])
             self._recorder.unrecorded.extend(unsaid)
-            if claimed:
-                kit.enter(self._recorder.flush())
-        return left
+            kit.enter(self._recorder.flush())
 
     def _served(self, hints: Sequence[Hint]) -> list[Hint]:
         """Leave out what this worker cannot run, and sort by the order of running, which decides about the leases."""
@@ -156,9 +175,9 @@ class Batch:
         request = make_request(task, kwargs, attempt, hostname=self._kit.hostname, parents=parents)
         return Item(claimed=task, handler=handler, kwargs=kwargs, request=request, attempt=attempt)
 
-    def _leave(self, tasks: Sequence[Runnable]) -> None:
+    def _leave(self, tasks: Sequence[Claimed]) -> None:
         """Let others have at once what this process has not begun."""
-        for task, _ in tasks:
+        for task in tasks:
             self._recorder.add(self._kit.judge.unstarted(task, Interrupted()))
 
     def _run_defs(self, rest: Rest[Runnable, Ended]) -> None:
@@ -172,7 +191,7 @@ class Batch:
                     self._recorder.add(self._broken(task, error))
                     continue
                 self._recorder.add(self._kit.judge.aborted(task, time.monotonic() - started))
-                self._leave(rest.drain())
+                self._leave([task for task, _ in rest.drain()])
                 raise
             if self._recorder.is_due():
                 self._kit.enter(self._recorder.flush())

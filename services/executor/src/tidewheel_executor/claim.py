@@ -19,13 +19,7 @@ CLAIM_PATIENCE = 15.0
 """Seconds for which a claim waits for PostgreSQL to come back. After that the hints are dropped: their tasks are
 `queued`, and the dispatcher sends them again when they are overdue."""
 
-
-Parents = Mapping[UUID, queries.Parents]
-"""The parents of each task that has some."""
-
 NO_PARENTS: Mapping[UUID, bytes | None] = MappingProxyType({})
-
-NONE = queries.Parents(order=(), results=NO_PARENTS)
 
 
 class Claimed(NamedTuple):
@@ -52,6 +46,8 @@ class Claimed(NamedTuple):
     """`time.monotonic()` a moment before `started_at`: what ties the database's clock to this process."""
     lease: float
     """Seconds from the start."""
+    linked: bool
+    """Whether it depended on other tasks, whose results are read later."""
     parents: Mapping[UUID, bytes | None] = NO_PARENTS
     """The sealed results of the tasks that it depended on and that are complete, by their ids."""
     order: Sequence[UUID] = ()
@@ -104,8 +100,7 @@ async def claim(
         # An answer that was lost may have been a yes: what it claimed nobody runs.
         got = {row.id for row in rows}
         await give_back(engine, terms.executor_id, [hint for hint in hints if hint.task_id not in got])
-    parents = await _parents(engine, [row.id for row in rows if row.linked], patience)
-    return [_claimed(row, hints, started, parents) for row in rows]
+    return [_claimed(row, hints, started) for row in rows]
 
 
 def left_over(hints: Sequence[Hint], claimed: Sequence[Claimed]) -> Sequence[Hint]:
@@ -144,25 +139,14 @@ async def _claim(
             return sorted(rows, key=_place), started
 
 
-async def _parents(engine: Engine, linked: Sequence[UUID], patience: Patience) -> Parents:
-    while linked:
-        try:
-            async with engine.connect() as connection:
-                return await queries.parents_results(connection, linked)
-        except Exception as error:  # noqa: BLE001 -- as above
-            await patience.endure(error)
-    return {}
-
-
 def _place(row: Row) -> int:
     place: int = row.place
     return place
 
 
-def _claimed(row: Row, hints: Sequence[Hint], started: float, parents: Parents) -> Claimed:
+def _claimed(row: Row, hints: Sequence[Hint], started: float) -> Claimed:
     # The statement returns its columns in the order of this tuple: to look each up by name takes four times as long.
     columns: tuple[Any, ...] = tuple(row)
     *facts, traceparent, started_at, lease, place, linked = columns
     trace = hints[place - 1].traceparent or traceparent
-    found = parents.get(row.id, NONE) if linked else NONE
-    return Claimed._make((*facts, trace, started_at, started, lease, found.results, found.order))
+    return Claimed._make((*facts, trace, started_at, started, lease, linked, NO_PARENTS, ()))

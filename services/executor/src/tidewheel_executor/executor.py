@@ -1,9 +1,10 @@
 """What the parts of an executor's main process share, and where Celery's own parts find it."""
 
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from celery import Celery
@@ -16,9 +17,10 @@ from tidewheel_executor.transport.intake import Intake
 
 _PLACE = "tidewheel_executor"
 
-ReportLost = Callable[[Engine, UUID, Sequence[Hint]], Awaitable[object]]
-"""Writes down that an executor has lost tasks: only those that still run under it, at the hinted attempt + 1. The
-engine is in autocommit mode. A lost connection is raised, and the report is made again."""
+ReportLost = Callable[[Engine, UUID, Sequence[Hint], float | None], Coroutine[Any, Any, object]]
+"""Writes down that an executor has lost tasks: only those that still run under it, at the hinted attempt + 1, and that
+it claimed so many seconds ago, or at any time. The engine is in autocommit mode. A lost connection is raised, and the
+report is made again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

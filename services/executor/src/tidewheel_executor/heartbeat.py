@@ -20,7 +20,6 @@ from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
-from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.hosted import BackgroundLoops
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.metrics import share_with_children
@@ -32,10 +31,11 @@ from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import WAKE_EXECUTOR
 from tidewheel_common.streams.wake import Listener
 from tidewheel_common.weather import store_is_away
+from tidewheel_executor.beat import NAME, Beat
 from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
 from tidewheel_executor.cancels import Cancels
 from tidewheel_executor.executor import Executor
-from tidewheel_executor.heartbeat_queries import Presence, beat, leave, publish
+from tidewheel_executor.heartbeat_queries import Presence, leave, publish
 from tidewheel_executor.lost import report_interrupted
 from tidewheel_executor.notices import EVERY as NOTICES_EVERY
 from tidewheel_executor.notices import Notices
@@ -143,11 +143,9 @@ class Companion:
 
     @asynccontextmanager
     async def _build(self, process: Process[ExecutorSettings]) -> AsyncIterator[Sequence[Loop]]:
-        engine = open_engine(
-            process.settings.database_url.get_secret_value(),
-            application_name="tidewheel-executor",
-            pool_size=2,
-        )
+        url = process.settings.database_url.get_secret_value()
+        engine = open_engine(url, application_name=NAME, pool_size=2)
+        signs = Beat(url, self._presence)
         lost = self._lost = LostReports(
             lost=partial(self._executor.report_lost, engine, self._executor.id),
             interrupted=partial(report_interrupted, engine, self._executor.id),
@@ -159,22 +157,17 @@ class Companion:
             new_id=uuid7,
         )
 
-        async def show_presence() -> None:
-            fp("executor.beating")
-            async with engine.connect() as connection:
-                await beat(connection, self._presence)
-
         async def show_handlers() -> None:
             async with engine.connect() as connection:
                 await publish(connection, self._signatures)
 
         every = process.settings.executor_heartbeat
-        redis = open_redis(process.settings.redis_url.get_secret_value(), client_name="tidewheel-executor")
+        redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=NAME)
         asked = asyncio.Event()
         listener = Listener(redis, {WAKE_EXECUTOR: lambda _: asked.set()})
         try:
             yield [
-                Loop(name="heartbeat", tick=show_presence, every=every),
+                Loop(name="heartbeat", tick=signs.tick, every=every),
                 Loop(name="publish", tick=show_handlers, every=PUBLISH_EVERY),
                 Loop(name="notices", tick=notices.tick, every=NOTICES_EVERY),
                 Loop(name="cancels", tick=Cancels(self._executor, engine).tick, every=CANCELS_EVERY, wake=asked),
@@ -186,6 +179,7 @@ class Companion:
             with suppress(*TRANSIENT):
                 await listener.close()
                 await redis.aclose()
+            await signs.close()
             await engine.dispose()
 
     async def _sign_off(self, engine: Engine, lost: LostReports) -> None:

@@ -17,7 +17,12 @@ Jitter = Callable[[], float]
 
 
 async def report_lost(
-    engine: Engine, executor_id: UUID, hints: Sequence[Hint], *, jitter: Jitter = random.random
+    engine: Engine,
+    executor_id: UUID,
+    hints: Sequence[Hint],
+    ago: float | None = None,
+    *,
+    jitter: Jitter = random.random,
 ) -> int:
     """Give up the attempts of a message whose child died, and return how many tasks that were.
 
@@ -28,23 +33,24 @@ async def report_lost(
         engine: in autocommit mode.
         executor_id: whose child it was.
         hints: what the message said.
+        ago: seconds; what was claimed since is left alone, as another child's. None: whatever was claimed.
         jitter: draws from [0, 1).
 
     Raises:
         SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when their leases have ended.
     """
-    return await _give_up(engine, executor_id, hints, lambda _: Lost(), jitter)
+    return await _give_up(engine, executor_id, hints, lambda _: Lost(), jitter, ago=ago)
 
 
-async def report_interrupted(engine: Engine, executor_id: UUID, hints: Sequence[Hint]) -> int:
+async def report_interrupted(engine: Engine, executor_id: UUID, hints: Sequence[Hint], ago: float | None = None) -> int:
     """Give back the attempts that this executor has cut off itself, and return how many tasks that were.
 
-    They may run again at once; what must not run twice is `dead`.
+    They may run again at once; what must not run twice is `dead`. The arguments are those of `report_lost`.
 
     Raises:
         SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when the heartbeat is stale.
     """
-    return await _give_up(engine, executor_id, hints, _interrupted, random.random)
+    return await _give_up(engine, executor_id, hints, _interrupted, random.random, ago=ago)
 
 
 def _interrupted(row: Row) -> Lost | Interrupted | Cancelled:
@@ -68,6 +74,8 @@ async def _give_up(
     hints: Sequence[Hint],
     judge: Callable[[Row], Lost | Interrupted | Cancelled],
     jitter: Jitter,
+    *,
+    ago: float | None = None,
 ) -> int:
     if not hints:
         return 0
@@ -77,6 +85,7 @@ async def _give_up(
             ids=[hint.task_id for hint in hints],
             attempts=[hint.attempt for hint in hints],
             executor_id=executor_id,
+            ago=ago,
         )
         endings = queries.Endings()
         for row in abandoned:

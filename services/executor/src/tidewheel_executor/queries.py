@@ -18,7 +18,8 @@ PAYLOAD_BYTES = 16 * 1024 * 1024
 """How much of sealed payloads a claim brings, beyond its last task."""
 
 PARENT_BYTES = 16 * 1024 * 1024
-"""How much of its parents' results a claim brings for one task; the results beyond are left out."""
+"""How much of its parents' results a task is given, the results beyond are left out; and how much a batch holds of
+them, beyond its last task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +106,14 @@ class Parents(NamedTuple):
 
 
 async def parents_results(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Parents]:
-    """Read the parents of some tasks, with the results of those that are complete."""
+    """Read the parents of the first of some tasks, as far as there is room, with the results of complete ones."""
     parameters = {"ids": ids, "most_bytes": PARENT_BYTES}
     rows = await connection.execute(STATEMENTS["parents_results"], parameters)
     orders: dict[UUID, list[UUID]] = {task_id: [] for task_id, *_ in rows}
     results: dict[UUID, dict[UUID, bytes | None]] = {task_id: {} for task_id in orders}
     for task_id, parent_id, known, result in rows:
-        orders[task_id].append(parent_id)
+        if parent_id is not None:
+            orders[task_id].append(parent_id)
         if known:
             results[task_id][parent_id] = result
     return {task_id: Parents(order, results[task_id]) for task_id, order in orders.items()}
@@ -166,8 +168,14 @@ async def tasks_finish(
 
 
 async def tasks_abandoned(
-    connection: Connection, *, ids: Sequence[UUID], attempts: Sequence[int], executor_id: UUID
+    connection: Connection,
+    *,
+    ids: Sequence[UUID],
+    attempts: Sequence[int],
+    executor_id: UUID,
+    ago: float | None = None,
+    now: datetime | None = None,
 ) -> Sequence[Row]:
-    """Return what an executor claimed from hints and nobody has finished."""
-    parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id}
+    """Return what an executor claimed from hints and nobody has finished; with `ago`, at least so many seconds ago."""
+    parameters = {"ids": ids, "attempts": attempts, "executor_id": executor_id, "ago": ago, "now": now}
     return await connection.execute(STATEMENTS["tasks_abandoned"], parameters)

@@ -40,18 +40,24 @@ RETURNING
     t.on_parent_failure IS NOT NULL AS linked;
 
 -- name: parents_results :many
--- Read the parents of some tasks in the order in which they were named, with the results of those that are complete: for
--- each task up to a size in all.
+-- Read the parents of the first of some tasks in the order in which they were named, with the results of those that are
+-- complete: for each task up to a size in all, and for no more tasks than have room, the first of them in any case.
 SELECT task_id, parent_id, complete AND bytes <= CAST(:most_bytes AS bigint) AS known,
     CASE WHEN complete AND bytes <= CAST(:most_bytes AS bigint) THEN result END AS result
 FROM (
-    SELECT d.task_id, d.parent_id, d.place, p.result, p.id IS NOT NULL AS complete,
-        sum(coalesce(octet_length(p.result), 0)) OVER (PARTITION BY d.task_id ORDER BY d.place, d.parent_id) AS bytes
-    FROM dependencies AS d
-    LEFT JOIN tasks AS p ON p.id = d.parent_id AND d.outcome = 'complete'
-    WHERE d.task_id = ANY (CAST(:ids AS uuid[]))
+    SELECT task_id, turn, parent_id, place, result, complete,
+        sum(size) OVER (PARTITION BY turn ORDER BY place, parent_id) AS bytes,
+        sum(size) OVER (ORDER BY turn) - sum(size) OVER (PARTITION BY turn) AS bytes_before
+    FROM (
+        SELECT h.id AS task_id, h.turn, d.parent_id, d.place, p.result, p.id IS NOT NULL AS complete,
+            coalesce(octet_length(p.result), 0) AS size
+        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS h(id, turn)
+        LEFT JOIN dependencies AS d ON d.task_id = h.id
+        LEFT JOIN tasks AS p ON p.id = d.parent_id AND d.outcome = 'complete'
+    ) AS parents
 ) AS found
-ORDER BY task_id, place, parent_id;
+WHERE bytes_before < CAST(:most_bytes AS bigint)
+ORDER BY turn, place, parent_id;
 
 -- name: tasks_finish :many
 -- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled
@@ -156,11 +162,13 @@ SELECT
 FROM released;
 
 -- name: tasks_abandoned :many
--- Read the tasks of a batch of hints that an executor claimed and that nobody has finished.
+-- Read the tasks of a batch of hints that an executor claimed, some seconds ago or at any time, and that nobody has finished.
 SELECT t.id, t.attempt, t.failures, t.lost, t.max_attempts, t.backoff, t.delivery,
     t.cancel_requested_at IS NOT NULL AS cancel_requested
 FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS h(id, attempt)
 JOIN tasks AS t ON t.id = h.id
 WHERE t.state = 'running'
     AND t.executor_id = CAST(:executor_id AS uuid)
-    AND t.attempt = h.attempt + 1;
+    AND t.attempt = h.attempt + 1
+    AND (CAST(:ago AS double precision) IS NULL OR t.started_at
+        <= coalesce(CAST(:now AS timestamptz), clock_timestamp()) - make_interval(secs => CAST(:ago AS double precision)));

@@ -38,7 +38,7 @@ class ExecutorSettings(SealingSettings, KindSettings):
         examples=["4"],
     )
     executor_heartbeat: float = Field(
-        3.0, gt=0, description="Seconds between two signs of life in PostgreSQL.", examples=["3"]
+        2.0, gt=0, description="Seconds between two signs of life in PostgreSQL.", examples=["2"]
     )
     default_timeout: float = Field(
         300.0, gt=0, description="Seconds that a task may run which names no timeout itself.", examples=["300"]

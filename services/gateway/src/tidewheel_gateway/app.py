@@ -28,6 +28,7 @@ from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
+from tidewheel_gateway.allowance import Allowance
 from tidewheel_gateway.auth import Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
 from tidewheel_gateway.bulk import EVERY, Bulk
@@ -149,6 +150,7 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics:
 
     return Parts(
         engine=engine,
+        allowance=Allowance(settings.tenant_rate, monotonic=sources.monotonic),
         bulk=Bulk(engine, wakeups),
         sealer=sealer,
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),

@@ -23,6 +23,7 @@ _WORDS: Final = {
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "Fields are not as they must be; nothing was stored.",
+    429: "Tasks of this tenant come faster than they may; try again after `Retry-After` seconds.",
     500: "A fault of ours.",
     503: "The database is away, or too much is waiting; try again.",
 }

@@ -11,6 +11,7 @@ from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
 from tidewheel_common.store.engine import Engine
 from tidewheel_gateway.accept import Acceptor
+from tidewheel_gateway.allowance import Allowance
 from tidewheel_gateway.auth import Authenticator, Tenant
 from tidewheel_gateway.bulk import Bulk
 from tidewheel_gateway.cursor import Cursors
@@ -27,6 +28,7 @@ class Parts:
     """What the routes need.
 
     Attributes:
+        allowance: how many tasks each tenant may submit.
         engine: each statement is its own transaction.
         signatures: what is known of the arguments of handlers.
         rules: what tenants want to be told of.
@@ -36,6 +38,7 @@ class Parts:
         clock: for coarse checks of what callers send; what is due is decided by the database's clock.
     """
 
+    allowance: Allowance
     engine: Engine
     sealer: Sealer
     authenticator: Authenticator

@@ -41,6 +41,7 @@ CATALOG: Final[Mapping[str, tuple[int, str]]] = {
     "unsupported_media_type": (415, "Unsupported media type"),
     "invalid_request": (422, "The request is not valid"),
     "idempotency_key_reused": (422, "The key was used for another request"),
+    "too_many_tasks": (429, "Too many tasks of one tenant"),
     "internal_error": (500, "Internal error"),
     "unavailable": (503, "The database cannot be reached"),
     "overloaded": (503, "Too much at once"),

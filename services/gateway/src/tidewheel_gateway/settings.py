@@ -34,6 +34,13 @@ class GatewaySettings(SealingSettings):
         "as many may read.",
         examples=["1000"],
     )
+    tenant_rate: float | None = Field(
+        None,
+        gt=0,
+        description="Tasks a second that one tenant may submit through this process, ten seconds of them at once; more"
+        " get 429 with Retry-After. Several gateways let through as many times as much. Unset: no limit.",
+        examples=["500"],
+    )
     tls_certificate: FilePath | None = Field(
         None,
         description="The certificate, with its chain, with which the API is served over TLS. Unset: plain HTTP.",

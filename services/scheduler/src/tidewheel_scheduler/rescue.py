@@ -19,7 +19,7 @@ from tidewheel_scheduler import queries
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.queries import LostTask, Verdict
 from tidewheel_scheduler.ration import Ration
-from tidewheel_scheduler.vigil import Vigil
+from tidewheel_scheduler.vigil import Vigil, hearing
 
 BATCH = 500
 EVERY = 1.0
@@ -47,7 +47,7 @@ class Rescue:
         """Rescue one batch."""
         watched = await self.vigil.look(now)
         size = min(self.size, self.ration.left())
-        if not watched.lasted(self.stale) or not size:
+        if not watched.lasted(hearing(self.stale)) or not size:
             return None
         async with self.engine.begin() as connection:
             lost = await queries.tasks_lost(

@@ -1,8 +1,8 @@
 """Tells whether a silent executor may be believed lost.
 
 Heartbeats grow stale in two innocent ways: PostgreSQL was away, so that nobody could write one, or its clock jumped. In
-both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched for a while
-without a gap and without a jump (research: reliability, 2.6).
+both, every running task would look lost at once. So silence counts only after PostgreSQL has been watched, without a
+gap and without a jump, for as long as executors need to be heard again (research: reliability, 2.6; ADR 41).
 
 What was watched is kept in PostgreSQL, in one row of the table `watch`: a scheduler that starts goes on where another
 has stopped. A gap shows in that row. A jump of the clock shows, too, to whoever has looked before and after it and
@@ -35,6 +35,15 @@ def longest_gap(stale: float) -> float:
     have for being heard again. It is also longer than a scheduler needs to start, so that a killed one leaves no gap.
     """
     return max(SHORTEST_GAP, stale / 2)
+
+
+def hearing(stale: float) -> float:
+    """Return for how many seconds the watch must have lasted before silence counts.
+
+    It is what executors have for being heard again after PostgreSQL was away, however long that was: no more than they
+    have after the longest gap. What is silent for `stale` seconds by then is lost.
+    """
+    return stale / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,9 +75,11 @@ def _after_failure(task: Standing, asked: float | None, jitter: float) -> Transi
 
 
 def _after_loss(task: Standing, jitter: float) -> Transition:
-    if task.delivery is Delivery.AT_MOST_ONCE:
-        return _end(_count(task, lost=task.lost + 1), State.DEAD, "lost", Reason.LOST)
     lost = _count(task, lost=task.lost + 1)
+    if task.cancel_requested:
+        return _end(lost, State.CANCELLED, "lost", Reason.CANCELLED)
+    if task.delivery is Delivery.AT_MOST_ONCE:
+        return _end(lost, State.DEAD, "lost", Reason.LOST)
     if lost.lost >= POISON_LIMIT:
         return _end(lost, State.DEAD, "lost", Reason.POISON)
     # A short, spread pause: the first loss is most often a deploy or a dead node, not the task's own fault.

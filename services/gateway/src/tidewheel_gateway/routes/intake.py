@@ -104,11 +104,13 @@ class _Call:
 
 
 async def _read_call(request: Request) -> _Call:
+    parts, tenant = parts_of(request), tenant_of(request)
+    parts.allowance.admit(tenant)  # before a body is read
     key = read_key(request.headers)
     body, document = await read_json(request)
     return _Call(
-        parts=parts_of(request),
-        tenant=tenant_of(request),
+        parts=parts,
+        tenant=tenant,
         method=request.method,
         path=request.scope["path"],
         body=body,
@@ -126,7 +128,7 @@ async def _read_call(request: Request) -> _Call:
     responses={
         201: {"model": view.Task, "description": "The task is accepted.", "headers": declare.located("task")},
         200: {"model": view.Task, "description": "The task that has the same `unique_key` already."},
-        **declare.answers(409, body=True),
+        **declare.answers(409, 429, body=True),
     },
 )
 async def submit_task(request: Request) -> Response:
@@ -192,7 +194,7 @@ def _created(candidate: Candidate, task_id: UUID | None, accepted_at: datetime, 
     openapi_extra=declare.takes("BatchSubmission", keyed=True),
     responses={
         201: {"model": view.BatchResult, "description": "What became of each item, in the order of the request."},
-        **declare.answers(409, body=True),
+        **declare.answers(409, 429, body=True),
     },
 )
 async def submit_tasks(request: Request) -> Response:
@@ -203,6 +205,7 @@ async def submit_tasks(request: Request) -> Response:
     batch = validate(BatchSubmission, call.document, nul=False)
     if isinstance(batch, list):
         raise invalid(batch)
+    call.parts.allowance.charge(call.tenant, len(batch.tasks) - 1)
     items = [read_candidate(each, pointer=f"/tasks/{i}", nul=nul) for i, each in enumerate(batch.tasks)]
     judged = check_batch(_judge(call, items, call.parts.clock()))
     if any(isinstance(item, Candidate) and item.linked for item in items):
