@@ -64,7 +64,7 @@ async def gateway(**environment: str) -> AsyncIterator[Running]:
 async def running(database_url: str, redis_url: str) -> AsyncIterator[Running]:
     environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "KEYS": KEYS, "BOOTSTRAP_API_KEY": KEY.text}
     async with gateway(**{f"TIDEWHEEL_{name}": value for name, value in environment.items()}) as started:
-        await wait_until(started.ready, timeout=30, what="the gateway's start")
+        await wait_until(started.ready, timeout=120, what="the gateway's start")
         yield started
 
 
