@@ -1,9 +1,10 @@
 """A gateway for a test: the whole application, on real servers, called without a socket."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx2
@@ -18,6 +19,8 @@ from tidewheel_gateway.settings import GatewaySettings
 
 KEY = ApiKey(id="first", secret="s" * 32)
 KEYS = "k1:" + "A" * 43
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,14 @@ class Gateway:
         assert answer.status_code == 201, answer.text
         task: dict[str, Any] = answer.json()
         return task
+
+    async def at_once(self, submits: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+        """Make calls that submit one task each, of which none is committed before all have come."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE tasks IN EXCLUSIVE MODE"))
+            answers = asyncio.gather(*submits)
+            await wait_until(lambda: self.parts.acceptor._coalescer._held == len(submits), what="all submissions")
+        return await answers
 
     async def place(self, task_id: str, state: str, **columns: Any) -> None:
         """Put a task into a state, as the other processes would."""

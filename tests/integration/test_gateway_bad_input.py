@@ -297,6 +297,8 @@ async def test_two_idempotency_keys_get_400(gateway: Gateway) -> None:
         ("GET", "/v1/tasks/0198f3a2-7c1e-7d3a-9f00-5b6c7d8e9f10:cancel", "POST"),
         ("POST", "/v1/tasks/0198f3a2-7c1e-7d3a-9f00-5b6c7d8e9f10", "DELETE, GET, PATCH"),
         ("PUT", "/v1/schedules", "GET, POST"),
+        ("OPTIONS", "/v1/queues/mail:pause", "POST"),
+        ("POST", "/v1/queues/mail", "PATCH"),
         ("POST", "/healthz", "GET"),
     ],
 )

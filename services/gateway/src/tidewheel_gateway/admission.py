@@ -6,8 +6,6 @@ of their own, so that they never keep tasks from being accepted.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,22 +52,16 @@ class Admission:
         if scope["type"] != "http" or not scope["path"].startswith("/v1"):
             await self._app(scope, receive, send)
             return
-        with self._place(self._reads if scope["method"] == "GET" else self._writes):
-            body = _Body(self, receive, until=asyncio.get_running_loop().time() + self._body_time)
-            try:
-                await self._app(scope, body.receive, send)
-            finally:
-                self._held -= body.held
-
-    @contextmanager
-    def _place(self, lane: _Lane) -> Iterator[None]:
+        lane = self._reads if scope["method"] == "GET" else self._writes
         if lane.taken >= lane.most:
             raise _overloaded("More calls are in flight than the gateway takes at once.")
+        body = _Body(self, receive, until=asyncio.get_running_loop().time() + self._body_time)
         lane.taken += 1
         try:
-            yield
+            await self._app(scope, body.receive, send)
         finally:
             lane.taken -= 1
+            self._held -= body.held
 
     def hold(self, size: int) -> None:
         """Take room for a part of a body.

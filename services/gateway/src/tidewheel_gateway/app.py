@@ -12,8 +12,6 @@ from importlib.metadata import version
 from uuid import UUID
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from uuid_utils.compat import uuid7
 
@@ -33,13 +31,13 @@ from tidewheel_gateway.auth import Authenticator, Guard
 from tidewheel_gateway.bootstrap import Bootstrap
 from tidewheel_gateway.bulk import EVERY, Bulk
 from tidewheel_gateway.cursor import Cursors
-from tidewheel_gateway.edge import Edge, answer_refusal
+from tidewheel_gateway.edge import Edge
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
+from tidewheel_gateway.layers import Layered
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.parts import Parts
-from tidewheel_gateway.problems import Problem
 from tidewheel_gateway.records import KeyRecord
 from tidewheel_gateway.routes import (
     actions,
@@ -96,7 +94,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
     )
     metrics = Metrics("gateway")
     parts = _parts(settings, sources, engine, metrics)
-    app = FastAPI(
+    app = Layered(
         title=openapi.TITLE,
         version=version("tidewheel-gateway"),
         lifespan=_Lifespan(settings, sources, parts, metrics).run,
@@ -104,16 +102,11 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         telemetry={"tracing": False, "metrics": False, "logs": False},
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[
+        layers=[
             Middleware(Edge, new_id=sources.new_id, metrics=parts.metrics),
             Middleware(Admission, most=settings.calls_in_flight),
             Middleware(Guard, authenticator=parts.authenticator),
         ],
-        exception_handlers={
-            Problem: answer_refusal,
-            HTTPException: answer_refusal,
-            RequestValidationError: answer_refusal,
-        },
     )
     app.state.parts = parts
     busy = (intake, tasks, bulk, logs, actions)

@@ -10,8 +10,6 @@ from uuid import UUID
 import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +17,7 @@ from tidewheel_common.core.fault import Fault
 from tidewheel_common.core.validation import NotJson, sentence
 from tidewheel_common.store.errors import is_transient
 from tidewheel_gateway.metrics import GatewayMetrics
-from tidewheel_gateway.problems import Problem, from_status, internal, invalid, unavailable
+from tidewheel_gateway.problems import Problem, from_status, internal, invalid, method_not_allowed, unavailable
 
 NOWHERE: Final = "(none)"
 """Stands for the route of a call that found none, in metrics."""
@@ -114,7 +112,7 @@ def as_problem(error: Exception, scope: Scope) -> Problem:
         case RequestValidationError():
             return invalid(list(_faults(error)))
         case HTTPException():
-            return from_status(error.status_code, error.headers)
+            return _of_framework(error.status_code, scope)
         case _ if is_transient(error):
             return unavailable()
         case _:
@@ -122,12 +120,10 @@ def as_problem(error: Exception, scope: Scope) -> Problem:
             return internal()
 
 
-async def answer_refusal(request: Request, error: Exception) -> Response:
-    """Answer what the framework refuses; a wrong method is told every method that the address knows."""
-    problem = as_problem(error, request.scope)
-    if problem.code == "method_not_allowed":
-        problem.headers["Allow"] = ", ".join(sorted(_allowed(request.app.router.routes, request.scope)))
-    return problem.response(request.state.request_id)
+def _of_framework(status: int, scope: Scope) -> Problem:
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return method_not_allowed(_allowed(scope["app"].router.routes, scope))
+    return from_status(status)
 
 
 def _allowed(routes: Iterable[BaseRoute], scope: Scope) -> set[str]:

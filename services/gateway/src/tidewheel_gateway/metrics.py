@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from prometheus_client import Counter, Histogram
 
@@ -21,6 +22,7 @@ class GatewayMetrics:
         self._seconds = Histogram(
             "tidewheel_http_seconds", "Seconds to answer.", ["route"], buckets=_SECONDS, registry=registry
         )
+        self._labelled = cache(self._label)  # to find them by their labels costs more than to count
         self._accepted = Counter("tidewheel_tasks_accepted", "Tasks accepted.", registry=registry)
         self._flights = Histogram(
             "tidewheel_accept_flight_tasks",
@@ -34,8 +36,12 @@ class GatewayMetrics:
 
     def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered call."""
-        self._calls.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        calls, took = self._labelled(method, route, status)
+        calls.inc()
+        took.observe(seconds)
+
+    def _label(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._calls.labels(method, route, str(status)), self._seconds.labels(route)
 
     def accepted(self, tasks: int) -> None:
         """Count accepted tasks."""

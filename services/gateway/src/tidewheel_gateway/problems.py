@@ -4,7 +4,7 @@ Every code stands in `CATALOG` with its status and title; `type` is a URN made f
 refusals apart without reading sentences. No refusal repeats what the caller sent, other than the names of fields.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -112,13 +112,17 @@ def unavailable() -> Problem:
     )
 
 
-def from_status(status: int, headers: Mapping[str, str] | None) -> Problem:
+def method_not_allowed(allowed: Iterable[str]) -> Problem:
+    """Refuse a wrong method, and name every method that the address knows."""
+    headers = {"Allow": ", ".join(sorted(allowed))}
+    return Problem("method_not_allowed", "This address does not know the method; see `Allow`.", headers=headers)
+
+
+def from_status(status: int) -> Problem:
     """Turn a refusal of the framework into one of ours."""
     match status:
         case HTTPStatus.NOT_FOUND:
             return not_found()
-        case HTTPStatus.METHOD_NOT_ALLOWED:
-            return Problem("method_not_allowed", "This address does not know the method; see `Allow`.", headers=headers)
         case _ if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return Problem("incomplete_body", "The request cannot be read.")
         case _:

@@ -1,12 +1,12 @@
 """`/v1/queues`: how much waits in each queue, and what keeps it back: pauses, rates, limits."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,12 +21,25 @@ from tidewheel_gateway.auth import Tenant
 from tidewheel_gateway.body import may_hold_nul, read_json
 from tidewheel_gateway.bootstrap import TENANT as OPERATOR
 from tidewheel_gateway.parts import parts_of, tenant_of
-from tidewheel_gateway.problems import Problem, invalid, not_found
+from tidewheel_gateway.problems import Problem, invalid
 from tidewheel_gateway.queue_queries import QueueDepth
 
 router = declare.router("queues")
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+class _QueueName(Convertor[str]):
+    """A queue's name in an address; what cannot be one leads nowhere, and `x:pause` is not the queue of that name."""
+
+    regex = r"[A-Za-z0-9_.-]{1,64}(?!\n)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("queue", _QueueName())
 
 
 class QueuePause(Strict):
@@ -95,7 +108,7 @@ async def list_queues(request: Request) -> Response:
 
 
 @router.post(
-    "/v1/queues/{name}:pause",
+    "/v1/queues/{name:queue}:pause",
     response_class=Response,
     openapi_extra=declare.takes("QueuePause"),
     responses={200: {"model": QueueSettings, "description": "It is paused."}, **declare.answers(403, 404, body=True)},
@@ -113,7 +126,7 @@ async def pause_queue(request: Request, name: str) -> Response:
 
 
 @router.post(
-    "/v1/queues/{name}:resume",
+    "/v1/queues/{name:queue}:resume",
     response_class=Response,
     responses={200: {"model": QueueSettings, "description": "It is not paused."}, **declare.answers(403, 404)},
 )
@@ -123,7 +136,7 @@ async def resume_queue(request: Request, name: str) -> Response:
 
 
 @router.patch(
-    "/v1/queues/{name}",
+    "/v1/queues/{name:queue}",
     response_class=Response,
     openapi_extra=declare.takes("QueueLimits"),
     responses={
@@ -141,8 +154,6 @@ async def limit_queue(request: Request, name: str) -> Response:
 
 
 async def _change(request: Request, name: str, changes: Mapping[str, Any]) -> Response:
-    if _NAME.fullmatch(name) is None:
-        raise not_found()
     parts = parts_of(request)
     async with parts.engine.connect() as connection:
         await _require_operator(connection, tenant_of(request))
