@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -123,48 +122,6 @@ async def test_what_is_no_sound_http_is_refused(running: Running, request_line: 
 
     assert answer.startswith(b"HTTP/1.1 4")
     assert await running.ready()
-
-
-async def test_an_answer_comes_in_one_piece(running: Running) -> None:
-    def ask(client: socket.socket) -> bytes:
-        client.sendall(f"GET /v1/tasks HTTP/1.1\r\n{AUTHORIZED}\r\n".encode())
-        return client.recv(65_536)
-
-    def answers() -> list[bytes]:
-        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
-            return [ask(client) for _ in range(20)]
-
-    assert all(answer.endswith(b'{"data":[],"next_cursor":null}') for answer in await asyncio.to_thread(answers))
-
-
-async def test_requests_that_come_at_once_are_answered_one_after_the_other(running: Running) -> None:
-    def request(number: int, line: str, body: str = "") -> str:
-        return f"{line} HTTP/1.1\r\n{AUTHORIZED}X-Request-Id: {number}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-
-    reader, writer = await running.open()
-    lines = ("GET /v1/tasks", "HEAD /v1/tasks", "GET /healthz", "HEAD /nowhere", "GET /v1/queues")
-    task = request(len(lines), "POST /v1/tasks", '{"handler": "demo.echo"}')
-    writer.write("".join([*(request(number, line) for number, line in enumerate(lines)), task]).encode())
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: last\r\nConnection: close\r\n\r\n")
-    text = (await asyncio.wait_for(reader.read(), 10)).decode()
-    writer.close()
-
-    assert re.findall(r"HTTP/1.1 (\d+)", text) == ["200", "405", "200", "404", "200", "201", "200"]
-    assert re.findall(r"x-request-id: (\w+)", text) == ["0", "1", "2", "3", "4", "5", "last"]
-
-
-async def test_who_asks_before_sending_a_body_is_told_to_go_on(running: Running) -> None:
-    reader, writer = await running.open()
-    head = f"POST /v1/tasks HTTP/1.1\r\n{AUTHORIZED}Expect: 100-continue\r\nContent-Length: 24\r\n"
-    writer.write(f"{head}Connection: close\r\n\r\n".encode())
-    told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    writer.write(b'{"handler": "demo.echo"}')
-    answer = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert answer.startswith(b"HTTP/1.1 201 ")
-    assert answer.endswith(b"}")
 
 
 async def test_a_body_cut_short_harms_nobody(running: Running) -> None:

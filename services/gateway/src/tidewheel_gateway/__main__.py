@@ -15,7 +15,6 @@ from tidewheel_common.process.service import EXIT_FAILED
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
 from tidewheel_common.process.tracing import start_tracing
 from tidewheel_gateway.app import Sources, create_app
-from tidewheel_gateway.http import OneWrite
 from tidewheel_gateway.settings import GatewaySettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -65,13 +64,12 @@ def serve(settings: GatewaySettings) -> int:
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             loop="uvloop",
-            http=OneWrite,
+            http="httptools",
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # nothing asks where a call came from
             timeout_keep_alive=75,  # balancers and clients give idle connections up after 60 s or less
             timeout_graceful_shutdown=int(settings.stop_grace),
         )
