@@ -1,7 +1,7 @@
 """The one way to PostgreSQL: asyncpg's pool, which runs the statements of `.sql` files.
 
-SQLAlchemy describes the tables, builds the queries that truly vary (`expression.py`), and migrates; it runs none of the
-statements, because its own way to the driver costs more than the statement itself where tasks come one at a time (ADR 40).
+SQLAlchemy describes the tables, builds the queries that truly vary (`expression.py`), and migrates; it runs none of
+the statements, because its own way to the driver costs more than the statement where tasks come one by one (ADR 40).
 """
 
 import asyncio
@@ -204,7 +204,7 @@ async def _read_json(driver: Any) -> None:
 
 
 async def _keep(_: Any) -> None:
-    """Give a connection back as it is: no session of ours leaves anything behind, and asking would cost a round trip."""
+    """Give a connection back as it is: nothing of ours outlives its transaction, and asking costs a round trip."""
 
 
 def _touched(status: str) -> int:

@@ -83,7 +83,7 @@ def _config() -> Config:
 
 
 def _open(url: str) -> AsyncEngine:
-    """Open the database for Alembic, which is SQLAlchemy's; the driver reads the address, as it does everywhere else."""
+    """Open the database for Alembic, which is SQLAlchemy's; the driver reads the address, as everywhere else."""
     settings = {"application_name": "tidewheel-migrate", "statement_timeout": "0", "timezone": "UTC"}
 
     async def connect() -> asyncpg.Connection:
