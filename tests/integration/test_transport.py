@@ -344,7 +344,7 @@ async def test_a_row_says_what_the_executor_serves(worker: Worker, engine: Engin
     found = await wait_until(row, timeout=PATIENCE, what="the executor's row")
     assert (found.pid, found.queues) == (worker.process.pid, ["*"])
     assert found.handlers == sorted(
-        ["http.request", "notify.slack", "notify.webhook", "t.crash", "t.hang", "t.short", "t.wait"]
+        ["http.request", "notify.slack", "notify.webhook", "t.crash", "t.hang", "t.short", "t.wait", "tidewheel.canary"]
     )
 
 
