@@ -16,7 +16,7 @@ APPLICATIONS = ("backend", "console")
 DNS, POSTGRES, REDIS, OTLP, HTTPS, GATEWAY = "dns", "postgres", "redis", "otlp", "https", "gateway"
 
 MUST_REACH = {
-    **dict.fromkeys(SERVICES, {DNS, POSTGRES, REDIS}),
+    **{service: {DNS, POSTGRES, REDIS} for service in SERVICES},
     "gateway-migrate": {DNS, POSTGRES},
     "gateway-canary": {DNS, GATEWAY},
     "redis": set[str](),

