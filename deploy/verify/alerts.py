@@ -1,4 +1,4 @@
-"""The alerts of the charts, held against Prometheus' own tool: are they well made, and do they fire when they should?"""
+"""The alerts of the charts, held against Prometheus' own tool: are they well made, do they fire when they should?"""
 
 import re
 import subprocess

@@ -54,20 +54,20 @@ class Container:
             command=tuple(container["command"]),
             environment={each["name"]: each["value"] for each in variables if "value" in each},
             secrets={
-                each["name"]: each["valueFrom"]["secretKeyRef"]["key"]
-                for each in variables
-                if "valueFrom" in each
+                each["name"]: each["valueFrom"]["secretKeyRef"]["key"] for each in variables if "valueFrom" in each
             },
             ports=ports,
-            probes={
-                kind: f"{get['scheme'].lower()}://{{host}}:{ports[get['port']]}{get['path']}" for kind, get in asked.items()
-            },
+            probes={kind: _address(get, ports) for kind, get in asked.items()},
             grace=pod.get("terminationGracePeriodSeconds", 30.0),
         )
 
     def started_with(self, secret: Mapping[str, str]) -> dict[str, str]:
         """Return the whole environment, with the keys of a Secret put in where the chart names them."""
         return {**self.environment, **{name: secret[key] for name, key in self.secrets.items() if key in secret}}
+
+
+def _address(get: Manifest, ports: Mapping[str, int]) -> str:
+    return f"{get['scheme'].lower()}://{{host}}:{ports[get['port']]}{get['path']}"
 
 
 def pod_of(workload: Manifest) -> Manifest:

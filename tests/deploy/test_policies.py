@@ -34,6 +34,7 @@ def egress(policy: Manifest) -> list[Any]:
     return found
 
 
+OTHER = {"app.kubernetes.io/name": "gateway-migrate"}
 ANY_POSTGRES = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 3306}]}
 
 BROKEN: list[tuple[str, str, Break, str]] = [
@@ -47,7 +48,7 @@ BROKEN: list[tuple[str, str, Break, str]] = [
     ("killed", "Deployment", lambda it: pod(it).update(terminationGracePeriodSeconds=8), "would kill it"),
     ("close", "Deployment", lambda it: pod(it).pop("affinity"), "do not avoid each other"),
     ("not let in", "NetworkPolicy", lambda it: it["spec"]["ingress"][0]["from"].pop(1), "does not let it in"),
-    ("untested", "Pod", lambda it: it["metadata"]["labels"].update({"app.kubernetes.io/name": "gateway-migrate"}), "does not ask it"),
+    ("untested", "Pod", lambda it: it["metadata"]["labels"].update(OTHER), "does not ask it"),
     ("port", "Deployment", lambda it: container(it)["ports"].append({"containerPort": 1}), "it listens on"),
     ("two sizes", "Deployment", lambda it: it["spec"].update(replicas=2), "both decide its size"),
     ("undrainable", "PodDisruptionBudget", lambda it: it["spec"].update(maxUnavailable=0), "from being drained"),
