@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SECONDS = 120.0  # a package of the size of Prometheus, over a slow line
+_SECONDS = 45.0  # a package of the size of Prometheus
 
 
 class NotHere(Exception):

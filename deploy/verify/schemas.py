@@ -6,33 +6,10 @@ Run it after a change of values: `python deploy/verify/schemas.py`; with --check
 import json
 import sys
 from pathlib import Path
-from typing import Any
+
+from shapes import ANYTHING, COUNT, FLAG, MAP, OBJECTS, PORT, SECONDS, TEXT, WORDS, Schema, closed, one_of
 
 HELM = Path(__file__).resolve().parents[1] / "helm"
-
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
-PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
-MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-ANYTHING: Schema = {"type": "object"}
-WORDS: Schema = {"type": "array", "items": TEXT}
-OBJECTS: Schema = {"type": "array", "items": ANYTHING}
-
-
-def closed(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
-    """Return the schema of an object that has these properties and no other."""
-    schema: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
-    return {**schema, "required": list(required)} if required else schema
-
-
-def one_of(*words: str) -> Schema:
-    """Return the schema of one of some words."""
-    return {"enum": list(words)}
-
 
 IMAGE = closed(
     registry=TEXT,

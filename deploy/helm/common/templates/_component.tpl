@@ -15,6 +15,7 @@ Takes a list: the root, and the facts as YAML:
   callers    which of the pods beside it call it, besides its test
   secrets    environment variable -> key of the Secret, and whether it may be missing
   files      what is mounted: name, path, and a configMap or a secret; with `key` one file, else the directory
+  podAnnotations  besides those of the values
   ask        the words of a command that fails unless the address that follows answers; `helm test` runs it
   foreign    it is no program of ours: what an umbrella shares is not meant for it
 */}}

@@ -28,7 +28,7 @@ spec:
         {{- with .pool }}
         tidewheel.io/pool: {{ . }}
         {{- end }}
-      {{- with .values.podAnnotations }}
+      {{- with merge (dict) (.facts.podAnnotations | default dict) .values.podAnnotations }}
       annotations: {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
