@@ -19,6 +19,8 @@ from tests.support import wait_until
 
 from tidewheel_cli.embedded.program import Program, running
 
+pytestmark = pytest.mark.timeout(300)  # Helm, two servers and five processes start, on a machine that may be busy
+
 NOW = datetime.now(UTC)  # noqa: TID251 - the certificates are checked against the clock of this machine
 
 

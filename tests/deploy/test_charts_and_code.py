@@ -20,6 +20,8 @@ from tidewheel_gateway.settings import GatewaySettings
 from tidewheel_reaper.settings import ReaperSettings
 from tidewheel_scheduler.settings import SchedulerSettings
 
+pytestmark = pytest.mark.timeout(300)  # Helm, two servers and five processes start, on a machine that may be busy
+
 SETTINGS: dict[str, type[BaseSettings]] = {
     "gateway": GatewaySettings,
     "scheduler": SchedulerSettings,
