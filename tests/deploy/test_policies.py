@@ -1,7 +1,6 @@
 """The rules of `make verify-deploy`: each one speaks up when a chart breaks it."""
 
 import copy
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.deploy.charts import Manifest, of_kind
+from tests.deploy.charts import Manifest, of_kind, verifier
 
 Break = Callable[[Manifest], object]
 
 
 @pytest.fixture(scope="module")
-def breaches(repository: Path) -> Callable[[list[Manifest]], list[str]]:
-    spec = importlib.util.spec_from_file_location("policies", repository / "deploy" / "verify" / "policies.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[list[Manifest]], list[str]] = module.breaches
+def breaches() -> Callable[[list[Manifest]], list[str]]:
+    found: Callable[[list[Manifest]], list[str]] = verifier("policies").breaches
     return found
 
 
@@ -40,6 +34,7 @@ def egress(policy: Manifest) -> list[Any]:
     return found
 
 
+OTHER = {"app.kubernetes.io/name": "gateway-migrate"}
 ANY_POSTGRES = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 3306}]}
 
 BROKEN: list[tuple[str, str, Break, str]] = [
@@ -51,6 +46,9 @@ BROKEN: list[tuple[str, str, Break, str]] = [
     ("no probe", "Deployment", lambda it: container(it).pop("livenessProbe"), "has no livenessProbe"),
     ("celery", "Deployment", lambda it: container(it)["livenessProbe"].update(exec="celery inspect"), "starts Celery"),
     ("killed", "Deployment", lambda it: pod(it).update(terminationGracePeriodSeconds=8), "would kill it"),
+    ("close", "Deployment", lambda it: pod(it).pop("affinity"), "do not avoid each other"),
+    ("not let in", "NetworkPolicy", lambda it: it["spec"]["ingress"][0]["from"].pop(1), "does not let it in"),
+    ("untested", "Pod", lambda it: it["metadata"]["labels"].update(OTHER), "does not ask it"),
     ("port", "Deployment", lambda it: container(it)["ports"].append({"containerPort": 1}), "it listens on"),
     ("two sizes", "Deployment", lambda it: it["spec"].update(replicas=2), "both decide its size"),
     ("undrainable", "PodDisruptionBudget", lambda it: it["spec"].update(maxUnavailable=0), "from being drained"),
@@ -77,7 +75,7 @@ def test_a_broken_rule_is_named(
     said: str,
 ) -> None:
     manifests = copy.deepcopy(rendered["gateway"])
-    act(next(each for each in of_kind(manifests, kind) if each["metadata"]["name"] == "gateway"))
+    act(next(each for each in of_kind(manifests, kind) if each["metadata"]["name"] in ("gateway", "gateway-test")))
     assert any(said in wrong for wrong in breaches(manifests))
 
 

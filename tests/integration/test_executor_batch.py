@@ -165,6 +165,10 @@ def test_arguments_that_do_not_fit_are_refused_with_a_sentence(world: World, pay
 
     assert (world.row(task)["state"], world.row(task)["reason"]) == ("dead", "permanent")
     assert says in world.error(task)
+    assert (
+        world.child.registry.get_sample_value("tidewheel_executor_dead_letters_total", {"handler": "demo.distance"})
+        == 1
+    )
 
 
 def test_a_type_error_from_inside_a_handler_is_a_failure_like_any_other(world: World) -> None:

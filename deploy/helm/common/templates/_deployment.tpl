@@ -28,7 +28,7 @@ spec:
         {{- with .pool }}
         tidewheel.io/pool: {{ . }}
         {{- end }}
-      {{- with .values.podAnnotations }}
+      {{- with merge (dict) (.facts.podAnnotations | default dict) .values.podAnnotations }}
       annotations: {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
@@ -41,10 +41,14 @@ spec:
         - name: {{ .facts.component }}
           image: {{ include "tidewheel.image" . | quote }}
           imagePullPolicy: {{ .values.image.pullPolicy }}
-          command: [python, -m, tidewheel_{{ .facts.component }}]
+          {{- with .facts.command }}
+          command: {{- toYaml . | nindent 12 }}
+          {{- end }}
           ports:
             - {name: {{ .facts.port.name }}, containerPort: {{ .facts.port.number }}}
-          env: {{- include "tidewheel.environment" . | nindent 12 }}
+          {{- with include "tidewheel.environment" . | trim }}
+          env: {{- . | nindent 12 }}
+          {{- end }}
           {{- include "tidewheel.probes" . | nindent 10 }}
           {{- with .facts.drainSeconds }}
           lifecycle:

@@ -6,6 +6,9 @@ metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels: {{- include "tidewheel.labels" . | nindent 4 }}
+  {{- with .facts.serviceAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   type: ClusterIP
   {{- if .facts.headless }}
@@ -14,7 +17,7 @@ spec:
   selector: {{- include "tidewheel.selector" . | nindent 4 }}
   ports:
     - {name: {{ .facts.port.name }}, port: {{ .facts.port.number }}, targetPort: {{ .facts.port.name }}}
-{{- if .values.monitor.enabled }}
+{{- if and .facts.metrics .values.monitor.enabled }}
 ---
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
@@ -31,6 +34,21 @@ spec:
     matchLabels: {{- include "tidewheel.selector" . | nindent 6 }}
   podTargetLabels: [tidewheel.io/pool]
   endpoints:
-    - {port: {{ .facts.port.name }}, path: /metrics, interval: {{ .values.monitor.interval }}}
+    - port: {{ .facts.port.name }}
+      path: {{ .facts.metrics }}
+      interval: {{ .values.monitor.interval }}
+      {{- if .facts.port.tls }}
+      scheme: https
+      tlsConfig:
+        serverName: {{ .name }}
+        {{- with .facts.port.ca.configMap }}
+        ca: {configMap: {name: {{ . }}, key: {{ $.facts.port.ca.key }}}}
+        {{- end }}
+      {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* How its address begins. */}}
+{{- define "tidewheel.scheme" -}}
+{{ ternary "https" "http" (not (empty .facts.port.tls)) }}
 {{- end }}

@@ -1,6 +1,7 @@
 {{/* `helm test`: the service answers its probe through its Service, under the network policies that hold. */}}
 {{- define "tidewheel.test" -}}
 {{- $labels := include "tidewheel.labels.beside" (merge (dict "beside" "test") .) -}}
+{{- $authority := ternary .facts.port.ca nil (not (empty (dig "ca" "configMap" "" .facts.port))) -}}
 {{- if .values.networkPolicy.enabled }}
 ---
 apiVersion: networking.k8s.io/v1
@@ -37,12 +38,20 @@ spec:
       image: {{ include "tidewheel.image" . | quote }}
       imagePullPolicy: {{ .values.image.pullPolicy }}
       command:
-        - python
-        - -c
-        - import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)
-        - http://{{ .name }}:{{ .facts.port.number }}/readyz
+        {{- toYaml .facts.ask | nindent 8 }}
+        - {{ include "tidewheel.scheme" . }}://{{ .name }}:{{ .facts.port.number }}{{ .facts.ready }}
+        {{- if $authority }}
+        - /etc/tidewheel/authority/ca.crt
+        {{- end }}
       resources:
         requests: {cpu: 50m, memory: 64Mi}
         limits: {memory: 64Mi}
       securityContext: {{- include "tidewheel.security.container" . | nindent 8 }}
+      {{- if $authority }}
+      volumeMounts: [{name: authority, mountPath: /etc/tidewheel/authority, readOnly: true}]
+      {{- end }}
+  {{- with $authority }}
+  volumes:
+    - {name: authority, configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: ca.crt}]}}
+  {{- end }}
 {{- end }}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from reminders import computations, routes
+from reminders import computations, health, routes
 from reminders.settings import Settings
 from reminders.tables import create_tables, open_engine
 from tidewheel_client import AsyncClient, Conflict
@@ -40,4 +40,5 @@ def create_app(
     app = FastAPI(title="Reminders", lifespan=run)
     app.include_router(routes.router)
     app.include_router(computations.router)
+    app.include_router(health.router)
     return app

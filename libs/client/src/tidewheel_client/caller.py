@@ -8,6 +8,7 @@ import httpx2
 
 from tidewheel_client.call import Call, Reply
 from tidewheel_client.exchange import Flow, Lost, Outcome, Policy, Request, exchange
+from tidewheel_client.settings import find_authority
 from tidewheel_client.tracing import HEADER, current_traceparent
 
 T = TypeVar("T")
@@ -118,8 +119,13 @@ class AsyncCaller:
 
 
 def http_options(url: str, api_key: str) -> dict[str, Any]:
-    """Return how a client of httpx2 is opened; the environment's proxies are for the world outside, not for us."""
-    return {"base_url": url, "headers": {"Authorization": f"Bearer {api_key}"}, "trust_env": False}
+    """Return how a client of httpx2 is opened; the environment's proxies are for the world outside, not for us.
+
+    Raises:
+        NotConfigured: `TIDEWHEEL_CA` names no authority.
+    """
+    authorization = {"Authorization": f"Bearer {api_key}"}
+    return {"base_url": url, "headers": authorization, "verify": find_authority(), "trust_env": False}
 
 
 def _arguments(request: Request, timeout: float) -> dict[str, Any]:

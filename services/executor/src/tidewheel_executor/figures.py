@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from tidewheel_common.core.lifecycle import State
 from tidewheel_executor.judge import Ended
 
 RUN_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
@@ -20,6 +21,9 @@ class Figures:
             "Attempts that ended; outcome is the attempt's state in the execution log.",
             ["handler", "outcome"],
             registry=registry,
+        )
+        self._dead = Counter(
+            "tidewheel_executor_dead_letters", "Tasks that ended dead.", ["handler"], registry=registry
         )
         self._seconds = Histogram(
             "tidewheel_executor_run_seconds",
@@ -63,6 +67,9 @@ class Figures:
         runs = Counts((ended.claimed.handler, ended.transition.attempt_state) for ended in recorded)
         for (handler, outcome), number in runs.items():
             self._runs.labels(handler, outcome).inc(number)
+        dead = Counts(ended.claimed.handler for ended in recorded if ended.transition.state is State.DEAD)
+        for handler, number in dead.items():
+            self._dead.labels(handler).inc(number)
         seconds = {handler: self._seconds.labels(handler) for handler, _ in runs}
         for ended in recorded:
             seconds[ended.claimed.handler].observe(ended.seconds)

@@ -15,6 +15,7 @@ from tidewheel_common.process.service import EXIT_FAILED
 from tidewheel_common.process.settings import EXIT_SETTINGS, load_settings
 from tidewheel_common.process.tracing import start_tracing
 from tidewheel_gateway.app import Sources, create_app
+from tidewheel_gateway.certificate import Certificate
 from tidewheel_gateway.settings import GatewaySettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -56,13 +57,13 @@ def serve(settings: GatewaySettings) -> int:
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
+    served: Certificate | None = app.state.certificate
     server = _Server(
         uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
+            ssl_context_factory=served.opened if served else None,
             loop="uvloop",
             http="httptools",
             ws="none",

@@ -23,7 +23,7 @@ from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.weather import store_is_away
-from tidewheel_gateway import notification_rules, openapi, queries, signatures
+from tidewheel_gateway import certificate, notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.allowance import Allowance
@@ -94,10 +94,11 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
     )
     metrics = Metrics("gateway")
     parts = _parts(settings, sources, engine, metrics)
+    served = _certificate(settings, metrics)
     app = Layered(
         title=openapi.TITLE,
         version=version("tidewheel-gateway"),
-        lifespan=_Lifespan(settings, sources, parts, metrics).run,
+        lifespan=_Lifespan(settings, sources, parts, metrics, served).run,
         # Our own span says more than one for each call, and our own metrics are there already.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         redoc_url=None,
@@ -109,6 +110,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         ],
     )
     app.state.parts = parts
+    app.state.certificate = served
     busy = (intake, tasks, bulk, logs, actions)
     others = (schedules, fires, preview, queues, handlers, executors, routes_rules, operations)
     for module in (*busy, *others):
@@ -116,6 +118,12 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         app.router.routes.extend(module.router.routes)
     _document(app)
     return app
+
+
+def _certificate(settings: GatewaySettings, metrics: Metrics) -> certificate.Certificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return certificate.Certificate(settings.tls_certificate, settings.tls_key, metrics.registry)
 
 
 def _document(app: FastAPI) -> None:
@@ -165,8 +173,16 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics:
 class _Lifespan:
     """Runs the background loops while the application serves, and closes what was opened."""
 
-    def __init__(self, settings: GatewaySettings, sources: Sources, parts: Parts, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        sources: Sources,
+        parts: Parts,
+        metrics: Metrics,
+        served: certificate.Certificate | None,
+    ) -> None:
         self._sources = sources
+        self._served = served
         self._parts = parts
         self._metrics = metrics
         self._stop = asyncio.Event()
@@ -192,8 +208,10 @@ class _Lifespan:
             await self._parts.engine.dispose()
 
     async def _loops(self) -> None:
+        renewed = [Loop(name="certificate", tick=self._served.tick, every=certificate.EVERY)] if self._served else []
         await run_loops(
             [
+                *renewed,
                 Loop(name="bootstrap", tick=self._bootstrap.tick, every=2.0),
                 Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
                 Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
