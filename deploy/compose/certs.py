@@ -1,7 +1,7 @@
 """`make certs`: an authority, a certificate for each server of compose.yaml, and each service's secrets as files.
 
-What is there already stays, so that running it again changes nothing; delete `deploy/compose/private` to start anew. For
-a machine of one's own: in production certificates come from cert-manager or the cloud.
+What is there already stays, so that running it again changes nothing; delete `deploy/compose/private` to start anew.
+For a machine of one's own: in production certificates come from cert-manager or the cloud.
 
 Containers have no root to hand a file over to, so whoever runs in one reads what is mounted into it. Here the folder
 above keeps everybody else out.
@@ -11,6 +11,7 @@ import base64
 import ipaddress
 import os
 import secrets
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -171,4 +172,5 @@ def main(private: Path, environment: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(PRIVATE, ENVIRONMENT)
+    chosen = [Path(argument) for argument in sys.argv[1:]]
+    main(*(chosen or (PRIVATE, ENVIRONMENT)))

@@ -63,8 +63,7 @@ class ExecutorSettings(SealingSettings, KindSettings):
     )
     celery_events: bool = Field(
         default=False,
-        description="Send Celery's own events, for Flower: some for each message, and a heartbeat. Nothing of ours reads"
-        " them.",
+        description="Send Celery's own events, for Flower: some for each message, and a heartbeat.",
         examples=["true"],
     )
     pack_seconds: float = Field(

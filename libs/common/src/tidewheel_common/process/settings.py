@@ -1,7 +1,7 @@
 """Settings: the only place where the environment is read, once, at the start of a process.
 
 Each service has a subclass in its own `settings.py`. Secrets are `SecretStr`, so that they are never printed. Any
-setting may also stand in a file of `TIDEWHEEL_SECRETS_DIR`, named like its variable in lower case; the environment wins.
+setting may also stand in a file of `TIDEWHEEL_SECRETS_DIR`, named as its variable in small letters; the variable wins.
 """
 
 import sys
