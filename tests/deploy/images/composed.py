@@ -87,7 +87,7 @@ class Composed:
     async def crash(self, service: str, image: str) -> None:
         """Kill a container's process from outside: an engine restarts what crashes, not what it was told to kill."""
         before = (await self.containers())[service]
-        killer = ("--rm", "--privileged", "--pid", "host", "--user", "0", "--network", "none", "--entrypoint", "sh")
+        killer = ("--rm", "--pid", "host", "--user", "0", "--network", "none", "--entrypoint", "sh")
         await self.engine.does("docker", "run", *killer, image, "-c", f"kill -9 {before['State']['Pid']}")
 
         async def restarted() -> bool:
