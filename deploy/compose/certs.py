@@ -166,9 +166,9 @@ def main(private: Path, environment: Path) -> None:
     for server in SERVERS:
         make_server(private / server, server, authority, now)
     make_secrets(private)
-    if not environment.exists():
-        text = f"TIDEWHEEL_PRIVATE={private}\nCOMPOSE_FILE={COMPOSE_FILES}\n"
-        environment.write_text(text, encoding="utf-8")
+    said = environment.read_text(encoding="utf-8") if environment.exists() else ""
+    if "TIDEWHEEL_PRIVATE=" not in said:
+        environment.write_text(f"{said}TIDEWHEEL_PRIVATE={private}\nCOMPOSE_FILE={COMPOSE_FILES}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,5 +21,5 @@ user dispatcher '~tidewheel:*' '&tidewheel:wake:*' +@all -@admin -@dangerous +in
 user executor '~*' '&*' +@all -@admin -@dangerous +info
 # Only where Flower runs is there a password for it. It asks workers and hears their events; ours it may not touch.
 if [ -f "$PASSWORDS/flower" ]; then
-  user flower '~_kombu.*' '~*.pidbox' '~celeryev*' '~unacked*' '&/0.*' +@all -@admin -@dangerous +info
+  user flower '~_kombu.*' '~*.pidbox*' '~celeryev*' '~unacked*' '&/0.celeryev/*' '&/0.celery.pidbox*' +@all -@admin -@dangerous +info
 fi
