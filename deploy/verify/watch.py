@@ -66,14 +66,8 @@ def _promtool(report: Report) -> None:
         report.skipped("promtool", "it is not installed (Debian: prometheus)")
         return
     told = _run("promtool", "--version").stdout.split()[2]
-    checks = {
-        "prometheus.yaml and rules.yaml": ("check", "config", "--syntax-only", str(OBSERVABILITY / "prometheus.yaml")),
-        "rules.yaml": ("check", "rules", str(OBSERVABILITY / "rules.yaml")),
-        "the cases of rules_test.yaml": ("test", "rules", str(OBSERVABILITY / "rules_test.yaml")),
-    }
-    for what, arguments in checks.items():
-        done = _run("promtool", *arguments)
-        report.ran("promtool", told, what, [done.stdout + done.stderr] if done.returncode else [])
+    done = _run("promtool", "check", "config", "--syntax-only", str(OBSERVABILITY / "prometheus.yaml"))
+    report.ran("promtool", told, "prometheus.yaml", [done.stdout + done.stderr] if done.returncode else [])
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         rules = [{"record": f"shown:{n}", "expr": query} for n, query in enumerate(_queries())]
         yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}, file)
@@ -97,7 +91,7 @@ def _amtool(report: Report) -> None:
     file = str(OBSERVABILITY / "alertmanager.yaml")
     done = _run("amtool", "check-config", file)
     found = [done.stdout + done.stderr] if done.returncode else []
-    routes = {"severity=page": "page", "severity=ticket": "ticket", "alertname=TidewheelWatchdog": "watchdog"}
+    routes = {"severity=page": "page", "severity=ticket": "ticket"}
     for label, receiver in routes.items():
         got = _run("amtool", "config", "routes", "test", f"--config.file={file}", label).stdout.strip()
         found += [] if got == receiver else [f"{label} goes to {got}, not to {receiver}"]

@@ -1,10 +1,9 @@
-"""Rules and dashboards: each metric, label and runbook that they name is there."""
+"""Dashboards name what is served; what stands beside compose.yaml is as strict as it is."""
 
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,26 +18,15 @@ from tidewheel_scheduler.counts import Counts
 
 _OURS = re.compile(r"\b(tidewheel_\w+)(?:\{([^}]*)\})?")
 _MATCHED = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
-_RECORDED = re.compile(r"\b\w+:\w+:\w+")
 _GROUPED = re.compile(r"\bby \(([^)]*)\)")
 
 
 @pytest.fixture(scope="module")
-def folder(repository: Path) -> Path:
-    return repository / "deploy" / "observability"
-
-
-@pytest.fixture(scope="module")
-def rules(folder: Path) -> list[dict[str, Any]]:
-    groups = yaml.safe_load((folder / "rules.yaml").read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-@pytest.fixture(scope="module")
-def expressions(folder: Path, rules: list[dict[str, Any]]) -> list[str]:
-    shown = [each for path in (folder / "grafana" / "dashboards").glob("*.json") for each in _expressions(path)]
+def expressions(repository: Path) -> list[str]:
+    folder = repository / "deploy" / "observability" / "grafana" / "dashboards"
+    shown = [each for path in folder.glob("*.json") for each in _expressions(path)]
     assert shown
-    return [*shown, *(rule["expr"] for rule in rules)]
+    return shown
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +57,7 @@ def _expressions(dashboard: Path) -> Iterator[str]:
 
 def test_every_metric_and_label_is_served_by_some_service(expressions: list[str], metrics: dict[str, set[str]]) -> None:
     for expression in expressions:
-        for name, matchers in _OURS.findall(_RECORDED.sub("", expression)):
+        for name, matchers in _OURS.findall(expression):
             assert name in metrics, f"{name} of {expression}"
             matched = set(_MATCHED.findall(matchers))
             assert matched <= metrics[name], f"{name} has no {matched - metrics[name]}: {expression}"
@@ -77,27 +65,10 @@ def test_every_metric_and_label_is_served_by_some_service(expressions: list[str]
 
 def test_what_is_grouped_by_is_a_label_of_what_is_grouped(expressions: list[str], metrics: dict[str, set[str]]) -> None:
     for expression in expressions:
-        names = [name for name, _ in _OURS.findall(_RECORDED.sub("", expression))]
+        names = [name for name, _ in _OURS.findall(expression)]
         known = {label for name in names for label in metrics[name]}
         asked = {label.strip() for group in _GROUPED.findall(expression) for label in group.split(",")}
         assert asked <= known, expression
-
-
-def test_what_is_recorded_is_recorded_by_a_rule(expressions: list[str], rules: list[dict[str, Any]]) -> None:
-    recorded = {rule["record"] for rule in rules if "record" in rule}
-    used = {name for expression in expressions for name in _RECORDED.findall(expression)}
-    assert used <= recorded
-
-
-def test_every_alert_has_a_runbook_and_every_runbook_an_alert(repository: Path, rules: list[dict[str, Any]]) -> None:
-    alerts = {rule["alert"]: rule for rule in rules if "alert" in rule}
-    page = "docs/operations/alerts.md"
-    headings = set(re.findall(r"^## (Tidewheel\w+)$", (repository / page).read_text(encoding="utf-8"), re.MULTILINE))
-    assert headings == alerts.keys()
-    for name, rule in alerts.items():
-        assert rule["labels"]["severity"] in {"page", "ticket", "none"}
-        assert rule["annotations"].keys() == {"summary", "runbook"}
-        assert rule["annotations"]["runbook"] == f"{page}#{name.lower()}"
 
 
 def test_every_container_is_as_strict_as_the_services(repository: Path) -> None:
