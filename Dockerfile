@@ -2,13 +2,17 @@
 #
 # The base needs Python 3.11 or newer and glibc. Pin it by digest where images are made for others:
 # --build-arg BASE=python:3.12-slim-bookworm@sha256:…
+#
+# The same base, source and SOURCE_DATE_EPOCH make the same layers, byte for byte: docs/operations/images.md.
 ARG BASE=python:3.12-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS build
 ARG SERVICE
 ARG UV_VERSION=0.13.8
+# Compiled modules are told from stale ones by what is in a source, not by when it was written.
 ENV UV_COMPILE_BYTECODE=1 \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \
     UV_PROJECT_ENVIRONMENT=/app
@@ -30,6 +34,12 @@ RUN /uv/bin/uv sync --frozen --no-default-groups --no-install-workspace --packag
 COPY libs libs
 COPY services services
 RUN /uv/bin/uv sync --frozen --no-default-groups --no-editable --package "tidewheel-${SERVICE}"
+# uv notes when our own sources changed, for a next sync that never comes. `handlers` is where a handler's modules are put:
+# in an image that starts from this one, or by a mount.
+ARG SOURCE_DATE_EPOCH=0
+RUN find /app -name uv_cache.json -delete && find /app -name RECORD -exec sed -i /uv_cache.json/d {} + && \
+    mkdir -p /image/handlers && mv /app /image/app && \
+    find /image -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
 # hadolint ignore=DL3006
 FROM ${BASE}
@@ -41,8 +51,7 @@ LABEL org.opencontainers.image.title="tidewheel-${SERVICE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /app /app
-# Where a handler's modules are put: in an image that starts from this one, or by a mount.
+COPY --from=build /image /
 WORKDIR /handlers
 ENV PATH=/app/bin:$PATH \
     PYTHONUNBUFFERED=1 \

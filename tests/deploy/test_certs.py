@@ -1,10 +1,12 @@
 """`make certs`, and the gateway behind one of its certificates."""
 
+import os
 import ssl
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -62,12 +64,41 @@ def test_a_certificate_without_its_key_is_refused_in_words(
 
 def test_what_is_there_already_stays(certs: ModuleType, tmp_path: Path) -> None:
     def make() -> dict[Path, bytes]:
-        authority = certs.make_authority(tmp_path / "ca", NOW)
-        certs.make_server(tmp_path / "redis", "redis", authority, NOW)
-        certs.make_passwords(tmp_path / "passwords", tmp_path / "env")
+        certs.main(tmp_path / "private", tmp_path / "env")
         return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     assert make() == make()
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077} == {
-        *("ca.crt", "tls.crt")
+
+
+def test_only_the_folder_above_keeps_others_out_and_nobody_is_given_the_authoritys_key(
+    certs: ModuleType, tmp_path: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        certs.main(tmp_path / "private", tmp_path / "env")
+    finally:
+        os.umask(before)
+    private = tmp_path / "private"
+    assert private.stat().st_mode & 0o777 == 0o700
+    hidden = {path.name for path in private.rglob("*") if path.is_file() and not path.stat().st_mode & 0o004}
+    assert hidden == {"ca.key"}, "containers run as users of their own, and read what is mounted into them"
+    assert all(path.stat().st_mode & 0o005 == 0o005 for path in private.rglob("*") if path.is_dir())
+
+
+def test_each_service_finds_its_own_secrets_and_no_other(certs: ModuleType, tmp_path: Path) -> None:
+    certs.main(tmp_path / "private", tmp_path / "env")
+    places = tmp_path / "private" / "secrets"
+    found = {place.name: {path.name for path in place.iterdir()} for place in places.iterdir() if place.is_dir()}
+    stores = {"tidewheel_database_url", "tidewheel_redis_url"}
+    assert found == {
+        "migrate": {"tidewheel_database_url"},
+        "gateway": stores | {"tidewheel_keys", "tidewheel_bootstrap_api_key"},
+        "executor": stores | {"tidewheel_keys"},
+        **dict.fromkeys(("scheduler", "dispatcher", "reaper"), stores),
+        "flower": {"password", "login"},
     }
+    passwords = {
+        service: urlsplit((places / service / "tidewheel_redis_url").read_text(encoding="utf-8")).password
+        for service in ("gateway", "scheduler", "dispatcher", "executor", "reaper")
+    }
+    assert len(set(passwords.values())) == 5, "one user and password of Redis each"

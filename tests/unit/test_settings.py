@@ -1,5 +1,7 @@
 """Settings: read from the environment, refused in words, never printed."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import Field
 
@@ -52,6 +54,24 @@ def test_lists_are_written_with_commas(environment: pytest.MonkeyPatch) -> None:
 def test_spans_use_the_standard_variable(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     assert load_settings(Settings).otlp_endpoint == "http://collector:4318"
+
+
+def test_secrets_may_stand_in_files_and_the_environment_wins(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("TIDEWHEEL_SECRETS_DIR", str(tmp_path))
+    environment.delenv("TIDEWHEEL_DATABASE_URL")
+    for name, content in {"database_url": f"{DATABASE}\n", "redis_url": "redis://elsewhere", "keys": "a:b"}.items():
+        (tmp_path / f"tidewheel_{name}").write_text(content, encoding="utf-8")
+    settings = load_settings(SealingSettings)
+    assert settings.database_url.get_secret_value() == DATABASE
+    assert settings.redis_url.get_secret_value() == REDIS
+    assert settings.keys.get_secret_value() == "a:b"
+
+
+def test_a_directory_of_secrets_that_is_not_there_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    environment.setenv("TIDEWHEEL_SECRETS_DIR", str(tmp_path / "none"))
+    assert "TIDEWHEEL_SECRETS_DIR is wrong: path does not point to a directory." in refusal(Settings, capsys)
 
 
 def test_what_is_missing_is_named_with_an_example(

@@ -19,3 +19,7 @@ done
 user dispatcher '~tidewheel:*' '&tidewheel:wake:*' +@all -@admin -@dangerous +info
 # Celery keeps its own keys and channels beside ours.
 user executor '~*' '&*' +@all -@admin -@dangerous +info
+# Only where Flower runs is there a password for it. It asks workers and hears their events; ours it may not touch.
+if [ -f "$PASSWORDS/flower" ]; then
+  user flower '~_kombu.*' '~*.pidbox*' '~celeryev*' '~unacked*' '&/0.celeryev/*' '&/0.celery.pidbox*' +@all -@admin -@dangerous +info
+fi

@@ -21,7 +21,8 @@ def worker_arguments(app: Celery) -> list[str]:
     # Several executors may run on one host; `inspect` tells them apart by their names.
     name = f"executor-{executor.id.hex[:8]}@%h"
     level = executor.settings.log_level
-    flags = ["-O", "fair", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    events = ["--task-events"] if executor.settings.celery_events else ["--without-heartbeat"]
+    flags = ["-O", "fair", "--without-gossip", "--without-mingle", *events]
     return ["--quiet", "worker", "--pool", "prefork", "--hostname", name, "--loglevel", level, *flags]
 
 

@@ -1,9 +1,9 @@
-"""What a child counts."""
+"""What an executor counts."""
 
 from collections import Counter as Counts
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tidewheel_common.core.lifecycle import State
 from tidewheel_executor.judge import Ended
@@ -76,3 +76,30 @@ class Figures:
         self._batch.labels(step="finish").observe(len(recorded))
         if fenced:
             self._fenced.inc(fenced)
+
+
+class IntakeFigures:
+    """The counts of the main process, where stream entries come in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._entries = Counter(
+            "tidewheel_executor_intake",
+            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost; "
+            "and pulls that were blocked: all that waited was long, and no lane was left.",
+            ["what"],
+            registry=registry,
+        )
+        self._lanes = Gauge(
+            "tidewheel_executor_lanes_taken",
+            "Long messages in flight; one child is left to the short ones.",
+            multiprocess_mode="max",
+            registry=registry,
+        )
+
+    def count(self, what: str, number: int) -> None:
+        """Count what became of so many entries."""
+        self._entries.labels(what=what).inc(number)
+
+    def lanes(self, taken: int) -> None:
+        """Say how many long messages are in flight."""
+        self._lanes.set(taken)

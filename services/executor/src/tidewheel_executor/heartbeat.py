@@ -15,7 +15,6 @@ from functools import partial
 
 import structlog
 from celery.worker import state
-from prometheus_client import Counter, Gauge
 from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
@@ -35,6 +34,7 @@ from tidewheel_executor.beat import NAME, Beat
 from tidewheel_executor.cancels import EVERY as CANCELS_EVERY
 from tidewheel_executor.cancels import Cancels
 from tidewheel_executor.executor import Executor
+from tidewheel_executor.figures import IntakeFigures
 from tidewheel_executor.heartbeat_queries import Presence, leave, publish
 from tidewheel_executor.lost import report_interrupted
 from tidewheel_executor.notices import EVERY as NOTICES_EVERY
@@ -109,7 +109,7 @@ class Companion:
     def hub_moved(self) -> None:
         """Note that it did."""
         self._process.health.succeeded(HUB)
-        self._lanes.set(self._executor.intake.lanes_taken)
+        self._figures.lanes(self._executor.intake.lanes_taken)
 
     def hub_rests(self) -> None:
         """Expect nothing of Celery's event loop: it reconnects, or stops."""
@@ -117,20 +117,8 @@ class Companion:
         self._process.health.hold(HUB, "Celery has no connection to Redis.")
 
     def _listen(self, process: Process[ExecutorSettings]) -> None:
-        counter = Counter(
-            "tidewheel_executor_intake",
-            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost; "
-            "and pulls that were blocked: all that waited was long, and no lane was left.",
-            ["what"],
-            registry=process.metrics.registry,
-        )
-        self._lanes = Gauge(
-            "tidewheel_executor_lanes_taken",
-            "Long messages in flight; one child is left to the short ones.",
-            multiprocess_mode="max",
-            registry=process.metrics.registry,
-        )
-        self._executor.intake.count = lambda what, number: counter.labels(what=what).inc(number)
+        self._figures = IntakeFigures(process.metrics.registry)
+        self._executor.intake.count = self._figures.count
         self._executor.intake.report_lost = self._report_lost
         self._executor.intake.report_interrupted = self.interrupted
 

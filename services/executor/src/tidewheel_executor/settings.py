@@ -61,6 +61,11 @@ class ExecutorSettings(SealingSettings, KindSettings):
         description="Seconds without a sign of life after which another executor's stream entries are taken over.",
         examples=["15"],
     )
+    celery_events: bool = Field(
+        default=False,
+        description="Send Celery's own events, for Flower: some for each message, and a heartbeat.",
+        examples=["true"],
+    )
     pack_seconds: float = Field(
         0.03, gt=0, description="Seconds of expected work that travel to a child together.", examples=["0.03"]
     )

@@ -1,10 +1,12 @@
 """Settings: the only place where the environment is read, once, at the start of a process.
 
-Each service has a subclass in its own `settings.py`. Secrets are `SecretStr`, so that they are never printed.
+Each service has a subclass in its own `settings.py`. Secrets are `SecretStr`, so that they are never printed. Any
+setting may also stand in a file of `TIDEWHEEL_SECRETS_DIR`, named as its variable in small letters; the variable wins.
 """
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError
@@ -82,6 +84,16 @@ class Settings(BaseSettings):
     )
 
 
+class _Places(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
+
+    secrets_dir: DirectoryPath | None = Field(
+        None,
+        description="A directory with a file for each setting that is not to stand in the environment.",
+        examples=["/run/secrets"],
+    )
+
+
 class SealingSettings(Settings):
     """What a process needs to know that seals or opens payloads."""
 
@@ -95,13 +107,18 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(kind: type[S]) -> S:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and from the files of `TIDEWHEEL_SECRETS_DIR`.
 
     Raises:
         SystemExit: With code 2, after a sentence for each wrong variable on standard error.
     """
+    places = _read(_Places, None)
+    return _read(kind, places.secrets_dir)
+
+
+def _read(kind: type[S], secrets: Path | None) -> S:
     try:
-        return kind()
+        return kind(_secrets_dir=secrets)
     except ValidationError as error:
         sentences = list(_sentences(kind, error))
     except SettingsError as error:
