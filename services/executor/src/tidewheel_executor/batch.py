@@ -81,7 +81,7 @@ class Batch:
             hard_limit: seconds after which this process is killed, if it is.
 
         Raises:
-            SQLAlchemyError, OSError: PostgreSQL stayed away.
+            StoreError, OSError: PostgreSQL stayed away.
         """
         kit = self._kit
         kit.limit.guard()

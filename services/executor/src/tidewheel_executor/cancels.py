@@ -25,7 +25,7 @@ class Cancels:
 
     Args:
         executor: whose tasks.
-        engine: in autocommit mode.
+        engine: the database.
     """
 
     def __init__(self, executor: Executor, engine: Engine) -> None:

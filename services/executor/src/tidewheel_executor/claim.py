@@ -84,13 +84,13 @@ async def claim(
     What is missing was stale, or is left over.
 
     Args:
-        engine: in autocommit mode.
+        engine: the database.
         hints: in the order in which the tasks will run.
         terms: who claims, and for how long.
         hard_limit: seconds after which the whole batch is killed, if it is.
 
     Raises:
-        SQLAlchemyError, OSError: PostgreSQL stayed away, or refused the statement.
+        StoreError, OSError: PostgreSQL stayed away, or refused the statement.
     """
     if not hints:
         return []

@@ -42,7 +42,7 @@ class Recorder:
     """Collects how attempts ended and records it.
 
     Args:
-        engine: in autocommit mode.
+        engine: the database.
         sealer: seals results and errors.
         figures: counts.
         tell: called with what was recorded, after the commit.

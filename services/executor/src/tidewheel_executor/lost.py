@@ -30,14 +30,14 @@ async def report_lost(
     often is `dead`, and so is one that must not run twice.
 
     Args:
-        engine: in autocommit mode.
+        engine: the database.
         executor_id: whose child it was.
         hints: what the message said.
         ago: seconds; what was claimed since is left alone, as another child's. None: whatever was claimed.
         jitter: draws from [0, 1).
 
     Raises:
-        SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when their leases have ended.
+        StoreError, OSError: PostgreSQL is away. The scheduler rescues the tasks when their leases have ended.
     """
     return await _give_up(engine, executor_id, hints, lambda _: Lost(), jitter, ago=ago)
 
@@ -48,7 +48,7 @@ async def report_interrupted(engine: Engine, executor_id: UUID, hints: Sequence[
     They may run again at once; what must not run twice is `dead`. The arguments are those of `report_lost`.
 
     Raises:
-        SQLAlchemyError, OSError: PostgreSQL is away. The scheduler rescues the tasks when the heartbeat is stale.
+        StoreError, OSError: PostgreSQL is away. The scheduler rescues the tasks when the heartbeat is stale.
     """
     return await _give_up(engine, executor_id, hints, _interrupted, random.random, ago=ago)
 
@@ -63,7 +63,7 @@ async def give_back(engine: Engine, executor_id: UUID, hints: Sequence[Hint]) ->
     """Give back what was claimed and never begun; it may run again at once, whatever its delivery.
 
     Raises:
-        SQLAlchemyError, OSError: PostgreSQL is away.
+        StoreError, OSError: PostgreSQL is away.
     """
     return await _give_up(engine, executor_id, hints, lambda row: Interrupted(pause_of(row)), lambda: 0.0)
 

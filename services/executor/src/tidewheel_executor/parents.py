@@ -17,7 +17,7 @@ async def read_parents(engine: Engine, claimed: Sequence[Claimed]) -> tuple[list
     The next are read when these have run, so that no batch is larger than its process. At least one has them.
 
     Args:
-        engine: in autocommit mode.
+        engine: the database.
         claimed: in the order in which they will run.
 
     Raises:

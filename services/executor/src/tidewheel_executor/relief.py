@@ -47,7 +47,7 @@ class Relief:
         """Record the endings, give the tasks back, and tell who waits for that.
 
         Raises:
-            SQLAlchemyError, OSError, TimeoutError: PostgreSQL is away; it may have been done all the same.
+            StoreError, OSError, TimeoutError: PostgreSQL is away; it may have been done all the same.
         """
         engine = open_engine(self.database_url, application_name=NAME, pool_size=1)
         redis = open_redis(self.redis_url, client_name=NAME, pool_size=1)

@@ -19,7 +19,7 @@ class NotificationRules:
     """The rules of all tenants.
 
     Args:
-        engine: in autocommit.
+        engine: the database.
     """
 
     def __init__(self, engine: Engine) -> None:

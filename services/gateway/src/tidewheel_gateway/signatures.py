@@ -32,7 +32,7 @@ class Signatures:
     """What is known of the arguments of handlers.
 
     Args:
-        engine: in autocommit.
+        engine: the database.
     """
 
     def __init__(self, engine: Engine) -> None:
