@@ -19,8 +19,7 @@ _PLACE = "tidewheel_executor"
 
 ReportLost = Callable[[Engine, UUID, Sequence[Hint], float | None], Coroutine[Any, Any, object]]
 """Writes down that an executor has lost tasks: only those that still run under it, at the hinted attempt + 1, and that
-it claimed so many seconds ago, or at any time. The engine is in autocommit mode. A lost connection is raised, and the
-report is made again."""
+it claimed so many seconds ago, or at any time. A lost connection is raised, and the report is made again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class Scribe:
     """Collects what attempts say and writes it in batches.
 
     Args:
-        open_engine: opens a pool of one connection, in autocommit mode.
+        open_engine: opens a pool of one connection.
         sealer: seals lines and progress.
     """
 

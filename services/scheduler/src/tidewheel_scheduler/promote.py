@@ -29,7 +29,7 @@ class Promote:
 
     async def tick(self, now: datetime | None = None) -> float | None:
         """Promote one batch; return the seconds until the next task is due, None when none waits."""
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             late = await queries.tasks_promote(connection, now=now, size=self.size)
             full = len(late) >= self.size
             due = None if full else await queries.tasks_next_due(connection, now=now)

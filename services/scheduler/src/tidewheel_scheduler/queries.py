@@ -51,7 +51,7 @@ async def watch_look(
     """Note a look at the store; return `now`, `since` when it has been there and `jumped_at`.
 
     Args:
-        connection: in autocommit mode.
+        connection: without a transaction.
         now: the instant to act at.
         gap: seconds for which nobody may have looked.
         jumped: whether the clock has jumped since this process looked last.

@@ -72,7 +72,7 @@ class Vigil:
     """Watches PostgreSQL and its clock.
 
     Args:
-        engine: in autocommit mode: a scheduler that freezes must not hold the row.
+        engine: the database.
         gap: seconds for which nobody may have looked without the watch beginning anew.
         clock: seconds that never jump; only differences count.
     """
@@ -85,7 +85,8 @@ class Vigil:
 
     async def look(self, now: datetime | None = None) -> Watched:
         """Take a look, and return what was watched until now, by whomever."""
-        async with self._engine.begin() as connection:
+        # Without a transaction: a scheduler that freezes must not hold the row.
+        async with self._engine.connect() as connection:
             asked = self._clock()
             database = await queries.clock_read(connection, now=now)
             look = _Look(asked, self._clock(), database)
