@@ -35,6 +35,7 @@ def test_a_mistake_stays_a_mistake(state: str | None) -> None:
         asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
         asyncpg.InterfaceError("cannot perform operation: connection is closed"),
         asyncpg.InterfaceError("cannot call Transaction.rollback(): the underlying connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
         asyncpg.TooManyConnectionsError("sorry, too many clients already"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any, Final
 import asyncpg
 from asyncpg.pool import Pool
 
+from tidewheel_common.store.errors import is_lost
 from tidewheel_common.store.rows import Row, Rows
 from tidewheel_common.store.sql import Query, Statement
 
@@ -61,8 +62,7 @@ class Connection:
         await transaction.commit()
 
     async def _undo(self, transaction: "Transaction", error: BaseException) -> None:
-        if _may_be_busy(error):
-            # Nobody knows what it is in the middle of, and nothing may answer any more.
+        if is_lost(error):
             _cut(self._driver)
         elif _is_open(self._driver):
             await transaction.rollback()
@@ -125,7 +125,7 @@ class Engine:
         try:
             yield Connection(driver)
         except BaseException as error:
-            if _may_be_busy(error):
+            if is_lost(error):
                 _cut(driver)
             raise
         finally:
@@ -223,7 +223,3 @@ def _is_open(driver: Any) -> bool:
 def _cut(driver: Any) -> None:
     if _is_open(driver):
         driver.terminate()
-
-
-def _may_be_busy(error: BaseException) -> bool:
-    return isinstance(error, asyncio.CancelledError | OSError)

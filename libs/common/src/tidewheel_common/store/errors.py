@@ -1,5 +1,6 @@
 """What PostgreSQL and the way to it can raise, and what that means."""
 
+import asyncio
 from typing import Final
 
 import asyncpg
@@ -26,7 +27,16 @@ def is_transient(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state.startswith(_AWAY) or state in _PASSING
-    return isinstance(error, OSError) or _was_closed(error)
+    return isinstance(error, OSError | asyncpg.InternalClientError) or _was_closed(error)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether nobody knows any more what a connection is in the middle of, so that it can only be cut.
+
+    The driver's internal error is one: PostgreSQL has ended the connection while it lay in the pool, and of that the
+    driver has read the words and not yet the end.
+    """
+    return isinstance(error, asyncio.CancelledError | OSError | asyncpg.InternalClientError)
 
 
 def _was_closed(error: BaseException) -> bool:
