@@ -158,6 +158,7 @@ async def test_many_tasks_are_reprioritised_and_cancelled_in_one_operation(run: 
     urgent = await run("operations", "create", "reprioritise", "--tag", tag, "--to", "high", "--yes")
     assert urgent.stdout == "reprioritise: 2 done, 0 could not be changed.\n"
     ended = json.loads((await run("operations", "create", "cancel", "--tag", tag, "--yes", "--json")).stdout)
+    assert ended["id"] in (await run("operations", "list", "--json")).stdout
     followed = await run("operations", "get", ended["id"], "--follow")
     assert followed.stdout.endswith("over; 2 of 2 done, 0 could not be changed.\n")
     seen = documents(await run("list", "--tag", tag, "--json"))
