@@ -8,7 +8,7 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 from tidewheel_common.core.task import Priority
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.stream import Line
-from tidewheel_dispatcher.lookout import Lookout
+from tidewheel_dispatcher.lookout import LONGEST, Lookout
 from tidewheel_dispatcher.queries import clock_ago
 
 LINE = Line("default", Priority.MEDIUM)
@@ -49,12 +49,12 @@ async def test_what_is_behind_the_last_dispatch_is_found_by_the_next_whole_look(
     looking = Looking(rig.engine)
     await rig.tasks(1, queue="other")
     await rig.tasks(1)
-    assert await looking.look(lasts=1) == [LINE, Line("other", Priority.MEDIUM)]
+    assert await looking.look(lasts=0.05) == [LINE, Line("other", Priority.MEDIUM)]
     await looking.dispatched()
     assert await looking.look() == [Line("other", Priority.MEDIUM)]
-    assert looking.lookout.within(None) == pytest.approx(20)
+    assert looking.lookout.within(None) == pytest.approx(1)
     assert looking.lookout.within(0.5) == pytest.approx(0.5)
-    looking.now += 20
+    looking.now += 1
     assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
 
 
@@ -81,8 +81,16 @@ async def test_a_line_that_was_empty_for_a_moment_is_found_at_once(rig: Rig) -> 
 
 async def test_a_line_that_is_new_is_found_by_the_next_whole_look(rig: Rig) -> None:
     looking = Looking(rig.engine)
-    assert await looking.look(lasts=1) == []
+    assert await looking.look(lasts=0.05) == []
     await rig.tasks(1)
     assert await looking.look() == []
-    looking.now += 20
+    looking.now += 1
+    assert await looking.look() == [LINE]
+
+
+async def test_one_slow_look_does_not_hide_what_is_new_for_long(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    assert await looking.look(lasts=30) == []
+    await rig.tasks(1)
+    looking.now += LONGEST
     assert await looking.look() == [LINE]

@@ -4,7 +4,7 @@ A row that is dispatched leaves its entry in the index behind until vacuum may r
 transaction is open; then each look from the line's beginning takes longer than the one before. So a line is looked at
 from where the last dispatch has got to. What stands before that place (a row that was committed late, one that another
 dispatcher held, one that waited for a slot of its key) is found by the next whole look, which comes the more rarely
-the longer it takes.
+the longer it takes, but not so rarely that one slow answer of PostgreSQL's would hide a new line for long.
 """
 
 import time
@@ -18,6 +18,10 @@ from tidewheel_dispatcher.queries import BEGINNING, ReadyLine
 
 SHARE = 0.05
 """How much of the time whole looks may take."""
+
+LONGEST = 2.0
+"""Seconds between two whole looks at the most, however long the last one took: it may have waited for a disk, a lock or
+a link, and what is new in a line that was empty waits for the next."""
 
 LATE = timedelta(seconds=0.25)
 """How long after its instant a row may be committed and still be found at once."""
@@ -49,7 +53,7 @@ class Lookout:
             return await queries.lines_due(connection, self._reached) if self._reached else []
         ready = await queries.lines_ready(connection)
         ended = self._clock()
-        self._whole_at = ended + (ended - begun) / SHARE
+        self._whole_at = ended + min((ended - begun) / SHARE, LONGEST)
         self._forget(ended - FORGET)
         self._reached |= {each.line: BEGINNING for each in ready if each.due_for is not None}
         return ready
