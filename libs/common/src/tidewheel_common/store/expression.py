@@ -8,7 +8,7 @@ from sqlalchemy.types import NULLTYPE
 
 from tidewheel_common.store.sql import Query, Statement
 
-_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
+_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # it has no types
 
 
 def render(expression: ClauseElement) -> Query:
