@@ -38,7 +38,10 @@ class Guard:
 
 GUARDS = {
     "fence": Guard(
-        executor, "tasks_finish", (" AND t.attempt = e.attempt",), scenarios.a_zombie_ends_a_newer_attempt
+        executor,
+        "tasks_finish",
+        (" AND t.attempt = e.attempt", " AND t.attempt = h.attempt"),
+        scenarios.a_zombie_ends_a_newer_attempt
     ),
     "state in finish": Guard(
         executor, "tasks_finish", ("t.state = 'running' AND ",), scenarios.an_ending_is_told_twice
@@ -46,7 +49,7 @@ GUARDS = {
     "state in claim": Guard(
         executor,
         "tasks_claim",
-        ("t.state = 'queued'\n        AND ", " AND t.state = 'queued'"),
+        ("t.state = 'queued'\n            AND ", " AND t.state = 'queued'"),
         scenarios.a_hint_comes_after_its_task_was_taken_back,
     ),
     "state in cancel": Guard(
@@ -116,12 +119,12 @@ def test_the_attempt_in_the_claim_is_not_what_keeps_two_from_running(
     hint would claim it together with neighbours, and a handler that kills its process would take them along.
     """
     late = scenarios.a_hint_of_an_old_attempt_comes_late
-    without(monkeypatch, executor, "tasks_claim", "\n        AND t.attempt = h.attempt")
+    without(monkeypatch, executor, "tasks_claim", "\n            AND t.attempt = h.attempt")
     for scenario in (late, scenarios.two_claim_one_hint, scenarios.a_hint_comes_after_its_task_was_taken_back):
         play(database_url, scenario)
 
     # With neither, nothing is left to stop it.
-    without(monkeypatch, executor, "tasks_claim", "t.state = 'queued'\n        AND ", " AND t.state = 'queued'")
+    without(monkeypatch, executor, "tasks_claim", "t.state = 'queued'\n            AND ", " AND t.state = 'queued'")
     with pytest.raises(NOTICED):
         play(database_url, scenarios.a_hint_of_an_ended_attempt_comes_again)
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from tidewheel_common.process.loop import Loop
 from tidewheel_common.process.service import Process, run_service
 from tidewheel_common.process.settings import load_settings
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Plans, open_engine
 from tidewheel_common.streams.client import open_redis
 from tidewheel_common.streams.keys import VALVES, WAKE_DISPATCHER
 from tidewheel_common.streams.wake import LISTEN_PAUSE, Listener
@@ -35,10 +35,18 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         engine = open_engine(
             settings.database_url.get_secret_value(),
             application_name=NAME,
-            pool_size=8,  # one for each loop
+            pool_size=7,  # one for each loop but the relay
             synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
         )
         opened.push_async_callback(engine.dispose)
+        hot = open_engine(
+            settings.database_url.get_secret_value(),
+            application_name=NAME,
+            pool_size=1,
+            synchronous_commit=False,
+            plans=Plans.KEPT,
+        )
+        opened.push_async_callback(hot.dispose)
         redis = open_redis(settings.redis_url.get_secret_value(), client_name=NAME, pool_size=8)
         opened.push_async_callback(redis.aclose)
         wake, suspect, paused = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -52,7 +60,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         opened.push_async_callback(listener.close)
         metrics = DispatcherMetrics(process.metrics.registry)
         roster = Roster(engine, stale=settings.executor_stale)
-        relay = Relay(engine, redis, roster, metrics, suspect=suspect)
+        relay = Relay(hot, redis, roster, metrics, suspect=suspect)
         rehydrate = Rehydrate(engine, redis, metrics, wake=wake)
         overdue = Overdue(engine, redis, metrics, age=settings.queued_overdue, wake=wake)
         yield [

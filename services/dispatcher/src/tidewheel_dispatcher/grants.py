@@ -16,9 +16,15 @@ def urgent_first(ready: Iterable[ReadyLine]) -> list[Line]:
     return [line for _, _, line in sorted(due)]
 
 
-def share(rooms: Mapping[Line, int], budget: int) -> list[Grant]:
-    """Return how many tasks of each line may move, in the order of the lines; no queue may take all from the others."""
-    fair = max(1, budget // max(1, len({line.queue for line in rooms})))
+def share(rooms: Mapping[Line, int], budget: int, *, among: int) -> list[Grant]:
+    """Return how many tasks of each line may move, in the order of the lines; no queue may take all from the others.
+
+    Args:
+        rooms: how many tasks of each line there is room for.
+        budget: how many tasks may move in all.
+        among: how many queues have something due, as far as is known.
+    """
+    fair = max(1, budget // max(1, among))
     return [Grant(line, min(room, fair)) for line, room in rooms.items() if room > 0]
 
 

@@ -1,18 +1,27 @@
 """Keeps queues within their limits, however many dispatchers there are: who holds a queue's row counts and marks."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Dispatch
 
-Mark = Callable[[Connection, Mapping[Line, int], bool], Awaitable[Dispatch]]
+
+class Mark(Protocol):
+    """Marks tasks as queued."""
+
+    async def __call__(
+        self, connection: Connection, rooms: Mapping[Line, int], *, minded: Collection[str], keyed: bool
+    ) -> Dispatch:
+        """Mark within rooms; those of the queues that are minded are within their limits."""
+        ...
 
 
 async def mark_within_limits(
-    engine: Engine, rooms: Mapping[Line, int], limited: set[str], mark: Mark, *, keyed: bool
+    engine: Engine, rooms: Mapping[Line, int], limited: Collection[str], mark: Mark, *, keyed: bool
 ) -> tuple[Dispatch, dict[Line, int]]:
     """Mark tasks as queued, and return what was marked and the rooms that there really were.
 
@@ -34,7 +43,7 @@ async def mark_within_limits(
         if now is not None:
             allowances |= {name: valve.allowance(now, in_flight.get(name, 0)) for name, valve in valves.items()}
         allowed = narrow(rooms, allowances)
-        dispatch = await mark(connection, allowed, turn)
+        dispatch = await mark(connection, allowed, minded=limited, keyed=turn)
         if now is not None:
             sent = Counter(task.queued.line.queue for task in dispatch.queued)
             saved = {valve.name: valve.saved(now) for valve in valves.values()}

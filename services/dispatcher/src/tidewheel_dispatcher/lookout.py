@@ -1,14 +1,15 @@
 """Looks which lines have something due, without walking again and again over what was dispatched long ago.
 
 A row that is dispatched leaves its entry in the index behind until vacuum may remove it, which it may not while any old
-transaction is open; then each look from the line's beginning takes longer than the one before. So a line is looked at
-from where the last dispatch has got to. What stands before that place (a row that was committed late, one that another
-dispatcher held, one that waited for a slot of its key) is found by the next whole look, which comes the more rarely
-the longer it takes, but not so rarely that one slow answer of PostgreSQL's would hide a new line for long.
+transaction is open; then each look from the line's beginning takes longer than the one before. So between two looks a
+line is dispatched from where the last dispatch has got to. What stands before that place (a row that was committed
+late, one that another dispatcher held, one that waited for a slot of its key) is found by the next look, which comes
+the more rarely the longer it takes, but not so rarely that one slow answer of PostgreSQL's would hide a new line.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from tidewheel_common.store.engine import Connection
@@ -17,18 +18,18 @@ from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import BEGINNING, ReadyLine
 
 SHARE = 0.05
-"""How much of the time whole looks may take."""
+"""How much of the time looks may take."""
 
 LONGEST = 2.0
-"""Seconds between two whole looks at the most, however long the last one took: it may have waited for a disk, a lock or
-a link, and what is new in a line that was empty waits for the next."""
+"""Seconds between two looks at the most, however long the last one took: it may have waited for a disk, a lock or a
+link, and what is new in a line that was empty waits for the next."""
 
 LATE = timedelta(seconds=0.25)
 """How long after its instant a row may be committed and still be found at once."""
 
 
-FORGET = 10.0
-"""Seconds after which a line from which nothing was dispatched is left to the whole looks."""
+FORGET = 60.0
+"""Seconds after which a line from which nothing was dispatched is left to the looks."""
 
 
 class Lookout:
@@ -40,30 +41,29 @@ class Lookout:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._whole_at = clock()
-        self._whole = True
+        self._due_at = clock()
         self._reached: dict[Line, datetime] = {}
         self._dispatched_at: dict[Line, float] = {}
 
     async def look(self, connection: Connection) -> list[ReadyLine]:
-        """List the lines that have something due; sometimes also those that have something parked."""
+        """List the lines that have something due or parked."""
         begun = self._clock()
-        self._whole = begun >= self._whole_at
-        if not self._whole:
-            return await queries.lines_due(connection, self._reached) if self._reached else []
         ready = await queries.lines_ready(connection)
         ended = self._clock()
-        self._whole_at = ended + min((ended - begun) / SHARE, LONGEST)
+        self._due_at = ended + min((ended - begun) / SHARE, LONGEST)
         self._forget(ended - FORGET)
         self._reached |= {each.line: BEGINNING for each in ready if each.due_for is not None}
         return ready
 
-    def within(self, pause: float | None) -> float | None:
-        """Return a pause (seconds) that ends in time for the next whole look, when the last one was not whole."""
-        if self._whole:
-            return pause
-        left = max(0.0, self._whole_at - self._clock())
-        return left if pause is None else min(pause, left)
+    @property
+    def due_in(self) -> float:
+        """Seconds until the next look is due; 0 when it is."""
+        return max(0.0, self._due_at - self._clock())
+
+    @property
+    def known(self) -> AbstractSet[Line]:
+        """The lines that had something due when they were last looked at, or a moment ago."""
+        return self._reached.keys()
 
     def after(self, line: Line) -> datetime:
         """Return the instant from which on a line is to be dispatched."""

@@ -1,6 +1,6 @@
 """The dispatcher's statements, one typed function each. `now` is None in production: the database's clock decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -92,20 +92,6 @@ async def lines_ready(connection: Connection, *, now: datetime | None = None) ->
     return [ReadyLine(Line(row.queue, Priority(row.priority)), row.due_for, row.parked) for row in rows]
 
 
-async def lines_due(
-    connection: Connection, afters: Mapping[Line, datetime], *, now: datetime | None = None
-) -> list[ReadyLine]:
-    """List those of some lines that have due rows, each from an instant on."""
-    parameters = {
-        "queues": [line.queue for line in afters],
-        "priorities": [int(line.priority) for line in afters],
-        "afters": list(afters.values()),
-        "now": now,
-    }
-    rows = await connection.execute(_STATEMENTS["lines_due"], parameters)
-    return [ReadyLine(Line(queue, Priority(priority)), due_for, parked=False) for queue, priority, due_for in rows]
-
-
 async def tasks_dispatch(
     connection: Connection,
     grants: Sequence[Grant],
@@ -113,6 +99,7 @@ async def tasks_dispatch(
     served: Sequence[tuple[str, str]],
     budget: int,
     park: float,
+    minded: Collection[str] = (),
     keyed: bool = False,
     now: datetime | None = None,
 ) -> Dispatch:
@@ -124,6 +111,7 @@ async def tasks_dispatch(
         served: pairs of queue and handler; a task of another pair is parked.
         budget: the most rows to move in all.
         park: seconds for which a task is parked.
+        minded: the queues whose grants are within their limits; any other queue that has limits is left alone.
         keyed: whether tasks with a concurrency key may be marked: the caller has the turn.
         now: the instant that a test sets.
     """
@@ -138,6 +126,7 @@ async def tasks_dispatch(
             "served_handlers": [handler for _, handler in served],
             "budget": budget,
             "park": park,
+            "minded": list(minded),
             "keyed": keyed,
             "now": now,
         },

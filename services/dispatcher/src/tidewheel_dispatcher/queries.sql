@@ -42,38 +42,16 @@ SELECT lines.queue,
        ), false) AS parked
   FROM lines, clock;
 
--- name: lines_due :many
--- Tell of some lines for how many seconds their oldest row has been due, each from an instant on. What was dispatched
--- before that instant leaves entries in the index until vacuum has removed them; this looks at none of them.
-WITH clock AS (
-    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
-)
-SELECT line.queue,
-       line.priority,
-       CAST(extract(epoch FROM clock.now - oldest.ready_at) AS double precision) AS due_for
-  FROM clock,
-       unnest(CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:afters AS timestamptz[]))
-           AS line (queue, priority, after)
- CROSS JOIN LATERAL (
-    SELECT tasks.ready_at FROM tasks
-     WHERE tasks.queue = line.queue AND tasks.priority = line.priority
-       AND tasks.ready_at >= line.after AND tasks.ready_at <= (SELECT now FROM clock)
-     ORDER BY tasks.ready_at
-     LIMIT 1
- ) AS oldest;
-
 -- name: tasks_dispatch :many
 -- transition: ready -> queued
--- Mark the next tasks of some lines as queued, each line up to its room; park those whose handler nobody serves, and
--- those whose concurrency key has no slot left. Tasks with a key are left alone unless `keyed` says that it is our turn.
+-- Mark the next tasks of some lines as queued, each line up to its room and from an instant on; park those whose handler
+-- nobody serves, and those whose concurrency key has no slot left. Tasks with a key are left alone unless `keyed` says that it
+-- is our turn, and queues for which anything is set unless they are `minded`: their rooms are within their limits.
 -- The lines come in the order in which they are served. Nothing sorts what the nested loop finds in that order, and
 -- if a planner ever did otherwise, the budget would be spent on other tasks than the most urgent: never on wrong ones.
-WITH clock AS (
+-- Its plan is kept: LATERAL, IN, and ANY of an array of one, leave no other way than by tasks_ready to the rows by their ids.
+WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
-),
-served AS (
-    SELECT DISTINCT pair.queue, pair.handler
-      FROM unnest(CAST(:served_queues AS text[]), CAST(:served_handlers AS text[])) AS pair (queue, handler)
 ),
 chosen AS MATERIALIZED (
     SELECT due.id, due.ready_at, line.queue, due.handler, due.tenant_id, due.concurrency_key, due.concurrency_limit
@@ -91,6 +69,12 @@ chosen AS MATERIALIZED (
          LIMIT line.room
            FOR UPDATE SKIP LOCKED
      ) AS due
+     WHERE line.queue = ANY (CAST(:minded AS text[]))
+        OR NOT EXISTS (
+            SELECT FROM queues
+             WHERE queues.name = line.queue
+               AND (paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL)
+           )
      LIMIT CAST(:budget AS integer)
 ),
 busy AS MATERIALIZED (
@@ -112,11 +96,13 @@ slots AS MATERIALIZED (
 ),
 sorted AS (
     SELECT chosen.id, chosen.ready_at,
-           served.handler IS NOT NULL AND coalesce(slots.tasks + slots.place <= slots.most, true) AS served,
+           (chosen.queue, chosen.handler) IN (
+               SELECT pair.queue, pair.handler
+                 FROM unnest(CAST(:served_queues AS text[]), CAST(:served_handlers AS text[])) AS pair (queue, handler)
+           ) AND coalesce(slots.tasks + slots.place <= slots.most, true) AS served,
            -- Those of a key that are parked together keep their order.
            coalesce(slots.place, 0) * interval '1 microsecond' AS after
       FROM chosen
-      LEFT JOIN served ON served.queue = chosen.queue AND served.handler = chosen.handler
       LEFT JOIN slots ON slots.id = chosen.id
 ),
 moved AS (
@@ -128,7 +114,7 @@ moved AS (
                ELSE clock.now + make_interval(secs => CAST(:park AS double precision)) + sorted.after
            END
       FROM sorted, clock
-     WHERE tasks.id = sorted.id AND tasks.state = 'ready'
+     WHERE tasks.id = ANY (ARRAY[sorted.id]) AND tasks.state = 'ready'
     RETURNING tasks.id, tasks.queue, tasks.priority, tasks.queued_at, tasks.attempt, tasks.handler, tasks.timeout,
               tasks.lost, tasks.traceparent, sorted.ready_at AS was_ready_at
 )

@@ -2,28 +2,34 @@
 
 In this order a task can be marked without being pushed, but never pushed without being marked. When the push fails, the
 tasks are taken back at once; when this process dies in between, the overdue sweep finds them.
+
+A tick is one statement and one push, as long as it knows where to look: which lines there are, what is set for their
+queues, and how much room they have changes little from one task to the next. What it goes by may be out of date, so
+the statement itself leaves a queue alone for which something was set meanwhile, and the look that is due, or that
+follows when nothing was found, sees what is new.
 """
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.streams.client import TRANSIENT, Redis
-from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, lines_of, push
+from tidewheel_common.streams.stream import Line, push
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.grants import crowded, next_tick, share, urgent_first
 from tidewheel_dispatcher.limits import mark_within_limits
 from tidewheel_dispatcher.lookout import Lookout
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.queries import Dispatch, Dispatched
+from tidewheel_dispatcher.rooms import Rooms
 from tidewheel_dispatcher.served import Roster
 from tidewheel_dispatcher.spans import dispatch_spans
-from tidewheel_dispatcher.window import Window
 
 BUDGET = 1000
 """Tasks that one tick moves at most."""
@@ -31,10 +37,32 @@ BUDGET = 1000
 PARK = 3600.0
 """Seconds for which a task is parked. An executor that serves it brings it back at once; this is the safety net."""
 
-FORGET = 600.0
-"""Seconds after which what was learnt of a queue's pace is worth nothing."""
-
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look showed.
+
+    Attributes:
+        due: the lines that had something due, the most urgent first.
+        paused: the queues that were paused.
+        limited: the queues that had a rate or a limit.
+        keyed: whether a task with a concurrency key was in a line.
+    """
+
+    due: Sequence[Line]
+    paused: Collection[str]
+    limited: Collection[str]
+    keyed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What came of a dispatch: whether any row moved, and when to go on; None: nothing was left."""
+
+    moved: bool
+    pause: float | None
 
 
 class Relay:
@@ -65,78 +93,96 @@ class Relay:
         self._redis = redis
         self._roster = roster
         self._metrics = metrics
-        self._suspect = suspect
         self._budget = budget
-        self._clock = clock
-        self._windows: dict[str, Window] = {}
+        self._rooms = Rooms(redis, metrics, suspect=suspect, clock=clock)
         self._lookout = Lookout(clock=clock)
+        self._sight: Sight | None = None
+        self._unlooked = False
+        self._cramped = False
         self._refused = False
 
     async def tick(self) -> float | None:
         """Move one batch."""
-        return self._lookout.within(await self._move())
-
-    async def _move(self) -> float | None:
         await self._roster.refresh()
-        due, limited, keyed = await self._due()
-        if not due:
-            return None
-        queues = sorted({line.queue for line in due})
-        found = await depths(self._redis, lines_of(queues))
-        await self._mend_groups(found)
-        self._measure(queues, found)
-        rooms = {line: self._windows[line.queue].room(found[line].unread) for line in due}
-        if not any(rooms.values()):
-            return next_tick(rooms, [], {}, self._budget)
-        if limited or keyed:
-            dispatch, rooms = await mark_within_limits(self._engine, rooms, limited, self._mark, keyed=keyed)
-        else:
-            async with self._engine.connect() as connection:
-                dispatch = await self._mark(connection, rooms, False)
+        sight, self._sight = self._sight, None  # a tick that fails leaves none, so the next one looks
+        if sight is not None and (self._lookout.due_in > 0 or not self._unlooked):
+            move = await self._dispatch(sight, self._lines(sight), measure=self._cramped)
+            if move.moved or self._lookout.due_in > 0:
+                return self._went_on(sight, move)
+        return await self._look_and_go()
+
+    def _went_on(self, sight: Sight, move: Move) -> float | None:
+        self._sight, self._unlooked, self._cramped = sight, True, move.pause is not None
+        due_in = self._lookout.due_in
+        return due_in if move.pause is None else min(move.pause, due_in)
+
+    async def _look_and_go(self) -> float | None:
+        sight = await self._look()
+        move = await self._dispatch(sight, sight.due, measure=True)
+        self._sight, self._unlooked, self._cramped = sight, False, move.pause is not None
+        return move.pause
+
+    async def _look(self) -> Sight:
+        async with self._engine.connect() as connection:
+            ready = await self._lookout.look(connection)
+            if not ready:
+                return Sight(due=(), paused=(), limited=(), keyed=False)
+            valved, keyed = await queries.limits_exist(connection)
+            valves, now = await queries.queues_valves(connection) if valved else ({}, None)
+        paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
+        return Sight(
+            due=urgent_first(each for each in ready if self._may_go(each.line, paused)),
+            paused=paused,
+            limited={valve.name for valve in valves.values() if valve.limited},
+            keyed=keyed,
+        )
+
+    def _may_go(self, line: Line, paused: Collection[str]) -> bool:
+        return line.queue not in paused and self._roster.served.serves(line.queue)
+
+    def _lines(self, sight: Sight) -> list[Line]:
+        """List the lines in which something may be due by now; what was due already comes first in its priority."""
+        others = self._lookout.known - set(sight.due)
+        may = [line for line in (*sight.due, *sorted(others)) if self._may_go(line, sight.paused)]
+        return sorted(may, key=lambda line: line.priority)
+
+    async def _dispatch(self, sight: Sight, lines: Sequence[Line], *, measure: bool) -> Move:
+        """Move what is due in some lines, as far as there is room; ask Redis for that when told to."""
+        if not lines:
+            return Move(moved=False, pause=None)
+        if measure or not self._rooms.known(lines):
+            await self._rooms.measure({line.queue for line in lines})
+        among = len({line.queue for line in sight.due})
+        dispatch, rooms = await self._mark_within(sight, self._rooms.left(lines), among)
         if dispatch.queued:
             fp("dispatcher.marked")
         await self._push(dispatch.queued)
         fp("dispatcher.pushed")
-        self._remember(queues, rooms, dispatch)
-        return next_tick(rooms, share(rooms, self._budget), dispatch.moved, self._budget)
-
-    async def _due(self) -> tuple[list[Line], set[str], bool]:
-        """List the lines that have something to dispatch, the most urgent first; say which queues have limits.
-
-        And whether there are tasks with a concurrency key.
-        """
-        async with self._engine.connect() as connection:
-            ready = await self._lookout.look(connection)
-            if not ready:
-                return [], set(), False
-            valved, keyed = await queries.limits_exist(connection)
-            valves, now = await queries.queues_valves(connection) if valved else ({}, None)
-        paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
-        lines = urgent_first(
-            each for each in ready if each.line.queue not in paused and self._roster.served.serves(each.line.queue)
+        full = crowded(rooms, dispatch.moved)
+        queues = {line.queue for line in lines}
+        self._rooms.pushed(
+            [task.queued.line for task in dispatch.queued], crowded={queue: queue in full for queue in queues}
         )
-        return lines, {line.queue for line in lines if line.queue in valves and valves[line.queue].limited}, keyed
+        pause = next_tick(rooms, share(rooms, self._budget, among=among), dispatch.moved, self._budget)
+        return Move(moved=any(dispatch.moved.values()), pause=pause)
 
-    async def _mend_groups(self, found: Mapping[Line, Depth]) -> None:
-        """Create the streams that are missing, so that no hint is added that a later group would not see."""
-        missing = {line.queue for line, depth in found.items() if not depth.grouped}
-        if missing:
-            await ensure_groups(self._redis, sorted(missing))
-            self._suspect.set()
+    async def _mark_within(
+        self, sight: Sight, rooms: Mapping[Line, int], among: int
+    ) -> tuple[Dispatch, Mapping[Line, int]]:
+        if not any(rooms.values()):
+            return Dispatch(queued=[], parked=0, moved={}, reached={}), rooms
+        mark = partial(self._mark, among=among)
+        limited = {line.queue for line in rooms} & set(sight.limited)
+        if limited or sight.keyed:
+            return await mark_within_limits(self._engine, rooms, limited, mark, keyed=sight.keyed)
+        async with self._engine.connect() as connection:
+            return await mark(connection, rooms, minded=(), keyed=False), rooms
 
-    def _measure(self, queues: Sequence[str], found: Mapping[Line, Depth]) -> None:
-        now = self._clock()
-        for queue in [queue for queue, window in self._windows.items() if now - window.since >= FORGET]:
-            del self._windows[queue]
-            self._metrics.window.remove(queue)
-        for queue in queues:
-            unread = sum(found[line].unread for line in lines_of([queue]))
-            window = self._windows.get(queue, Window(since=now, expected=unread)).measured(unread, now)
-            self._windows[queue] = window
-            self._metrics.window.labels(queue=queue).set(window.size)
-
-    async def _mark(self, connection: Connection, rooms: Mapping[Line, int], keyed: bool) -> Dispatch:
-        grants = [each._replace(after=self._lookout.after(each.line)) for each in share(rooms, self._budget)]
+    async def _mark(
+        self, connection: Connection, rooms: Mapping[Line, int], *, minded: Collection[str], keyed: bool, among: int
+    ) -> Dispatch:
+        fair = share(rooms, self._budget, among=among)
+        grants = [each._replace(after=self._lookout.after(each.line)) for each in fair]
         if not grants:
             return Dispatch(queued=[], parked=0, moved={}, reached={})
         served = self._roster.served
@@ -147,6 +193,7 @@ class Relay:
             served=[(queue, handler) for queue in queues for handler in sorted(served.handlers(queue))],
             budget=self._budget,
             park=PARK,
+            minded=minded,
             keyed=keyed,
         )
         self._lookout.dispatched(dispatch.reached)
@@ -170,9 +217,3 @@ class Relay:
         # A line for each streak: the loop tries again and again.
         (log.debug if self._refused else log.warning)("hints refused", tasks=len(tasks), released=released)
         self._refused = True
-
-    def _remember(self, queues: Sequence[str], rooms: Mapping[Line, int], dispatch: Dispatch) -> None:
-        pushed = Counter(task.queued.line.queue for task in dispatch.queued)
-        full = crowded(rooms, dispatch.moved)
-        for queue in queues:
-            self._windows[queue] = self._windows[queue].filled(pushed[queue], crowded=queue in full)

@@ -48,6 +48,8 @@ class Kit:
     enter: Callable[[Awaitable[Any]], Any]
     """Runs a coroutine on the child's event loop, and returns what it returns."""
     engine: Engine
+    hot: Engine
+    """For the two statements that every task passes through; it keeps their plans."""
     sealer: Sealer
     handlers: Handlers
     terms: Terms
@@ -70,7 +72,9 @@ class Batch:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._recorder = Recorder(kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle)
+        self._recorder = Recorder(
+            kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle, hot=kit.hot
+        )
         self._durations: defaultdict[str, tuple[int, float, float]] = defaultdict(lambda: (0, 0.0, 0.0))
 
     def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
@@ -94,7 +98,7 @@ class Batch:
     def _run(self, hints: Sequence[Hint], hard_limit: float | None) -> Sequence[Hint]:
         """Run as many tasks as there is room for, and return the hints that are left."""
         kit = self._kit
-        claimed = kit.enter(claim(kit.engine, hints, kit.terms, hard_limit=hard_limit))
+        claimed = kit.enter(claim(kit.hot, hints, kit.terms, hard_limit=hard_limit))
         fp("executor.claimed")
         left = left_over(hints, claimed)
         kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))

@@ -14,7 +14,7 @@ from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.service import new_event_loop
 from tidewheel_common.process.tracing import start_tracing
-from tidewheel_common.store.engine import open_engine
+from tidewheel_common.store.engine import Plans, open_engine
 from tidewheel_common.streams.client import open_redis
 from tidewheel_executor.aborts import Aborts
 from tidewheel_executor.attempt import said_by
@@ -34,7 +34,8 @@ from tidewheel_executor.watch import Watch
 NAME = "tidewheel-executor-child"
 
 POOL_SIZE = 2
-"""Connections to PostgreSQL that a child holds: one for its statements, one while that one is being replaced."""
+"""Connections that a child holds of each kind: one for its statements, one while that one is being replaced. What every
+task passes through has its own kind to PostgreSQL, whose plans are kept; the other is opened when it is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class Child:
         self._loop = new_event_loop()
         self._tracing = start_tracing("tidewheel-executor", endpoint=birth.otlp_endpoint)
         self._engine = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE)
+        self._hot = open_engine(birth.database_url, application_name=NAME, pool_size=POOL_SIZE, plans=Plans.KEPT)
         self._redis = open_redis(birth.redis_url, client_name=NAME, pool_size=POOL_SIZE)
         self.registry = CollectorRegistry()
         sealer = Sealer(birth.keyring)
@@ -88,6 +90,7 @@ class Child:
         self._kit = Kit(
             enter=self._loop.run_until_complete,
             engine=self._engine,
+            hot=self._hot,
             sealer=sealer,
             handlers=Handlers(app),
             terms=birth.terms,
@@ -111,6 +114,7 @@ class Child:
         logging.getLogger().removeHandler(self._capture)
         self._scribe.close()
         self._watch.close()
+        self._loop.run_until_complete(self._hot.dispose())
         self._loop.run_until_complete(self._engine.dispose())
         self._loop.run_until_complete(self._redis.aclose())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

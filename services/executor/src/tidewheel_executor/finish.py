@@ -47,6 +47,7 @@ class Recorder:
         figures: counts.
         tell: called with what was recorded, after the commit.
         settle: called before anything is recorded: what the attempts have said is readable once they have ended.
+        hot: records what nobody depends on, if there is a database of its own for that.
 
     Attributes:
         unrecorded: what is not recorded yet; another thread may take from it.
@@ -60,8 +61,10 @@ class Recorder:
         figures: Figures,
         tell: Tell,
         settle: Callable[[], Awaitable[None]],
+        hot: Engine | None = None,
     ) -> None:
         self._engine = engine
+        self._hot = hot or engine
         self._sealer = sealer
         self._figures = figures
         self._tell = tell
@@ -135,21 +138,21 @@ class Recorder:
 
     async def _persist(self, endings: Sequence[Ended], patience: Patience) -> dict[Any, bool]:
         """Record endings; say of each that this executor held whether it must be decided anew."""
-        rows = (await self._write(finish_plainly, endings, patience)).rows
+        rows = (await self._write(finish_plainly, self._hot, endings, patience)).rows
         held = {row.id: row.cancelled for row in rows if not row.awaited}
         if len(held) < len(rows):
             awaited = {row.id for row in rows if row.awaited}
             rest = [ended for ended in endings if ended.claimed.task_id in awaited]
-            written = await self._write(finish_with_dependants, rest, patience)
+            written = await self._write(finish_with_dependants, self._engine, rest, patience)
             self._settled += written.settled
             held.update((row.id, row.cancelled) for row in written.rows)
         return held
 
-    async def _write(self, write: Write, endings: Sequence[Ended], patience: Patience) -> Written:
+    async def _write(self, write: Write, engine: Engine, endings: Sequence[Ended], patience: Patience) -> Written:
         columns = _columns(endings, self._sealer)
         while True:
             try:
-                return await write(self._engine, columns)
+                return await write(engine, columns)
             except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
                 await patience.endure(error)
 

@@ -3,20 +3,26 @@
 -- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
 -- lease until everything before it in the batch, and itself, has had its time. What comes after a certain size of payloads
 -- is left for the next claim, so that no batch is larger than its process.
+-- Its plan is kept: LATERAL, and ANY of an array of one, leave no other way than from the hints to the rows by their ids.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ), held AS MATERIALIZED (
-    SELECT t.id, h.place, octet_length(t.payload) AS bytes,
-        least(coalesce(t.timeout, CAST(:default_timeout AS double precision)), 31536000) AS timeout
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) WITH ORDINALITY AS h(id, attempt, place)
-    JOIN tasks AS t ON t.id = h.id
-    CROSS JOIN moment AS m
-    WHERE t.state = 'queued'
-        AND t.attempt = h.attempt
-        AND (t.expires_at IS NULL OR t.expires_at > m.now)
-        AND t.cancel_requested_at IS NULL
-    ORDER BY t.id
-    FOR UPDATE OF t
+    SELECT t.id, h.place, t.bytes, t.timeout
+    FROM (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) WITH ORDINALITY AS h(id, attempt, place)
+        ORDER BY id
+    ) AS h
+    CROSS JOIN LATERAL (
+        SELECT t.id, octet_length(t.payload) AS bytes,
+            least(coalesce(t.timeout, CAST(:default_timeout AS double precision)), 31536000) AS timeout
+        FROM tasks AS t
+        WHERE t.id = h.id
+            AND t.state = 'queued'
+            AND t.attempt = h.attempt
+            AND (t.expires_at IS NULL OR t.expires_at > (SELECT now FROM moment))
+            AND t.cancel_requested_at IS NULL
+        FOR UPDATE
+    ) AS t
 ), leased AS (
     SELECT
         held.*,
@@ -33,7 +39,7 @@ SET state = 'running',
     started_at = m.now,
     lease_until = m.now + l.lease * interval '1 second'
 FROM leased AS l CROSS JOIN moment AS m
-WHERE t.id = l.id AND t.state = 'queued' AND l.bytes_before < CAST(:payload_bytes AS bigint)
+WHERE t.id = ANY (ARRAY[l.id]) AND t.state = 'queued' AND l.bytes_before < CAST(:payload_bytes AS bigint)
 RETURNING
     t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
     t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,
@@ -64,47 +70,51 @@ ORDER BY turn, place, parent_id;
 -- Record how attempts ended, with their rows in the execution log, and return what was still theirs to record; a task that
 -- would wait for another attempt although somebody has asked for its cancellation is returned untouched, to be decided anew.
 -- So is one that would end while others depend on it, where `hold_awaited` says so: it ends in their transaction.
+-- Its plan is kept, as that of the claim.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
-), ending AS MATERIALIZED (
-    SELECT *
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:attempt_states AS text[]),
-        CAST(:failures AS integer[]), CAST(:losts AS integer[]), CAST(:waits AS double precision[]),
-        CAST(:reasons AS text[]), CAST(:results AS bytea[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
-    ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
 ), held AS MATERIALIZED (
-    SELECT
-        t.id, t.tenant_id, t.attempt, t.executor_id, t.started_at,
-        e.state = 'waiting' AND t.cancel_requested_at IS NOT NULL AS cancelled,
-        t.awaited AND e.wait IS NULL AND CAST(:hold_awaited AS boolean) AS awaited
-    FROM ending AS e
-    JOIN tasks AS t ON t.id = e.id
-    WHERE t.state = 'running' AND t.attempt = e.attempt
-    ORDER BY t.id
-    FOR UPDATE OF t
+    SELECT e.*, t.tenant_id, t.executor_id, t.started_at, t.cancelled, t.awaited
+    FROM (
+        SELECT *
+        FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:attempt_states AS text[]),
+            CAST(:failures AS integer[]), CAST(:losts AS integer[]), CAST(:waits AS double precision[]),
+            CAST(:reasons AS text[]), CAST(:results AS bytea[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
+        ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
+        ORDER BY id
+    ) AS e
+    CROSS JOIN LATERAL (
+        SELECT t.tenant_id, t.executor_id, t.started_at,
+            e.state = 'waiting' AND t.cancel_requested_at IS NOT NULL AS cancelled,
+            t.awaited AND e.wait IS NULL AND CAST(:hold_awaited AS boolean) AS awaited
+        FROM tasks AS t
+        WHERE t.id = e.id AND t.state = 'running' AND t.attempt = e.attempt
+        FOR UPDATE
+    ) AS t
 ), recorded AS (
     UPDATE tasks AS t
-    SET state = e.state,
-        failures = e.failures,
-        lost = e.lost,
-        result = e.result,
-        error = e.error,
-        error_type = e.error_type,
-        reason = e.reason,
-        wait_until = m.now + e.wait * interval '1 second',
-        run_at = coalesce(m.now + e.wait * interval '1 second', t.run_at),
-        finished_at = CASE WHEN e.wait IS NULL THEN m.now END,
-        remove_at = CASE WHEN e.wait IS NULL THEN m.now + least(t.removal_delay, 3153600000) * interval '1 second' END,
+    SET state = h.state,
+        failures = h.failures,
+        lost = h.lost,
+        result = h.result,
+        error = h.error,
+        error_type = h.error_type,
+        reason = h.reason,
+        wait_until = m.now + h.wait * interval '1 second',
+        run_at = coalesce(m.now + h.wait * interval '1 second', t.run_at),
+        finished_at = CASE WHEN h.wait IS NULL THEN m.now END,
+        remove_at = CASE WHEN h.wait IS NULL THEN m.now + least(t.removal_delay, 3153600000) * interval '1 second' END,
         queued_at = NULL,
         lease_until = NULL,
         executor_id = NULL
-    FROM ending AS e JOIN held AS h ON h.id = e.id AND NOT h.cancelled AND NOT h.awaited CROSS JOIN moment AS m
-    WHERE t.id = e.id AND t.state = 'running' AND t.attempt = e.attempt
+    FROM held AS h CROSS JOIN moment AS m
+    WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'running' AND t.attempt = h.attempt
+        AND NOT h.cancelled AND NOT h.awaited
 ), logged AS (
     INSERT INTO attempts (task_id, attempt, tenant_id, executor_id, state, started_at, finished_at, error, error_type)
-    SELECT h.id, h.attempt, h.tenant_id, h.executor_id, e.attempt_state, h.started_at, m.now, e.error, e.error_type
-    FROM held AS h JOIN ending AS e ON e.id = h.id CROSS JOIN moment AS m
+    SELECT h.id, h.attempt, h.tenant_id, h.executor_id, h.attempt_state, h.started_at, m.now, h.error, h.error_type
+    FROM held AS h CROSS JOIN moment AS m
     WHERE NOT h.cancelled AND NOT h.awaited
     ON CONFLICT (task_id, attempt) DO NOTHING
 )

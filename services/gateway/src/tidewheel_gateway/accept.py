@@ -108,8 +108,7 @@ class Acceptor:
             with self._in_flight.hold(submission.key):
                 outcome = await self._submit(submission)
         match outcome:
-            case Accepted(at):
-                self._announce(submission.rows, at)
+            case Accepted():
                 return outcome
             case KeyBusy():
                 raise busy()
@@ -159,8 +158,12 @@ class Acceptor:
             async with self._engine.connect() as connection:
                 fp("gateway.before_insert")
                 accepted = await queries.tasks_accept(connection, submissions)
-                fp("gateway.after_insert")
-                return accepted
+        fp("gateway.after_insert")
+        # Before anybody is answered: whoever goes on with the tasks need not wait for that.
+        for submission, outcome in zip(submissions, accepted, strict=True):
+            if isinstance(outcome, Accepted):
+                self._announce(submission.rows, outcome.at)
+        return accepted
 
     def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:
         self._metrics.accepted(len(rows))

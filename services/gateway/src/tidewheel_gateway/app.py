@@ -21,7 +21,7 @@ from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.health import Health
 from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
-from tidewheel_common.store.engine import Engine, open_engine
+from tidewheel_common.store.engine import Engine, Plans, open_engine
 from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import certificate, notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor
@@ -90,7 +90,7 @@ def create_app(settings: GatewaySettings, sources: Sources | None = None) -> Fas
         settings.database_url.get_secret_value(),
         application_name="tidewheel-gateway",
         pool_size=settings.pool_size,
-        keep_plans=True,
+        plans=Plans.AS_IT_SEES_FIT,
     )
     metrics = Metrics("gateway")
     parts = _parts(settings, sources, engine, metrics)

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from enum import StrEnum
 from typing import Any, Final
 
 import asyncpg
@@ -28,6 +29,25 @@ _CLOSE: Final = 2.0
 
 _RECYCLE: Final = 300.0
 """Seconds after which a connection that nobody uses is closed."""
+
+
+class Plans(StrEnum):
+    """When PostgreSQL plans a statement, in its own words (`plan_cache_mode`).
+
+    A plan that was made while a table was empty must not be kept when it has filled: a burst of 200,000 tasks made
+    one dispatch take 18 s, until autovacuum had looked at the table. So plans are kept only where there is but one.
+    """
+
+    FRESH = "force_custom_plan"
+    """At each execution, for the values at hand."""
+    AS_IT_SEES_FIT = "auto"
+    """For statements on single rows, and inserts."""
+    KEPT = "force_generic_plan"
+    """Once for each connection: for statements whose plan is the same whatever the tables hold (ADR 51)."""
+
+
+_ONE_WAY: Final = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""What leaves but one plan to statements that are written for `Plans.KEPT`."""
 
 
 class Connection:
@@ -172,7 +192,7 @@ def open_engine(
     application_name: str,
     pool_size: int = 4,
     synchronous_commit: bool = True,
-    keep_plans: bool = False,
+    plans: Plans = Plans.FRESH,
 ) -> Engine:
     """Open a pool of connections. Nothing connects before the first statement.
 
@@ -181,14 +201,13 @@ def open_engine(
         application_name: shown in `pg_stat_activity`.
         pool_size: the most connections that are held open.
         synchronous_commit: False only where every commit can be derived again (dispatch marks, heartbeats).
-        keep_plans: PostgreSQL may use a plan again, as it thinks best; for statements on single rows, and inserts.
+        plans: when statements are planned.
     """
     settings = {
         "application_name": application_name,
         "jit": "off",
-        # A plan that was made while a table was empty must not be kept when it has filled: a burst of 200,000
-        # tasks made one dispatch take 18 s, until autovacuum had looked at the table.
-        "plan_cache_mode": "auto" if keep_plans else "force_custom_plan",
+        "plan_cache_mode": plans.value,
+        **(_ONE_WAY if plans is Plans.KEPT else {}),
         "synchronous_commit": "on" if synchronous_commit else "off",
         "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
         "idle_in_transaction_session_timeout": "60000",
