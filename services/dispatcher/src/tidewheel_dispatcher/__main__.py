@@ -65,7 +65,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         overdue = Overdue(engine, redis, metrics, age=settings.queued_overdue, wake=wake)
         yield [
             Loop(name="listen", tick=listener.tick, every=2 * LISTEN_PAUSE),
-            Loop(name="relay", tick=relay.tick, every=0.5, wake=wake),
+            Loop(name="relay", tick=relay.tick, every=0.5, wake=wake, duty=relay.duty),
             Loop(name="rehydrate", tick=rehydrate.tick, every=1.0, wake=suspect),
             Loop(name="overdue", tick=overdue.tick, every=min(5.0, settings.queued_overdue)),
             Loop(name="withdraw", tick=Withdraw(engine, metrics).tick, every=0.5, wake=paused),

@@ -1,5 +1,6 @@
 """Accepts submissions: seals them, commits them together with others, and wakes whoever goes on with them."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -159,10 +160,10 @@ class Acceptor:
                 fp("gateway.before_insert")
                 accepted = await queries.tasks_accept(connection, submissions)
         fp("gateway.after_insert")
-        # Before anybody is answered: whoever goes on with the tasks need not wait for that.
         for submission, outcome in zip(submissions, accepted, strict=True):
             if isinstance(outcome, Accepted):
                 self._announce(submission.rows, outcome.at)
+        await asyncio.sleep(0)  # the wake-up leaves now, and the answers are made while others go on with the tasks
         return accepted
 
     def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:

@@ -143,7 +143,7 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics:
     counted = GatewayMetrics(metrics)
     finals = Finals()
     rules = NotificationRules(engine)
-    wakeups = Wakeups(settings.redis_url.get_secret_value(), hear_final=finals.hear)
+    wakeups = Wakeups(settings.redis_url.get_secret_value(), finals, monotonic=sources.monotonic)
 
     async def find_key(key_id: str) -> KeyRecord | None:
         async with engine.connect() as connection:
@@ -216,7 +216,12 @@ class _Lifespan:
                 Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
                 Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
                 Loop(name="bulk", tick=self._work_bulk, every=EVERY, wake=self._parts.bulk.wake),
-                Loop(name="finals", tick=partial(self._parts.wakeups.listen, self._stop), every=1.0),
+                Loop(
+                    name="finals",
+                    tick=partial(self._parts.wakeups.listen, self._stop),
+                    every=1.0,
+                    wake=self._parts.finals.wanted,
+                ),
             ],
             stop=self._stop,
             transient=store_is_away,

@@ -7,17 +7,29 @@ from uuid import UUID
 
 
 class Finals:
-    """Who waits for which task. Hearing that one is final is a hint only: whoever waits looks at PostgreSQL."""
+    """Who waits for which task. Hearing that one is final is a hint only: whoever waits looks at PostgreSQL.
+
+    Attributes:
+        wanted: set when somebody begins to wait.
+        closing: whether the process stops.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self.wanted = asyncio.Event()
         self.closing = False
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
 
     @contextmanager
     def expect(self, task_id: UUID) -> Iterator[asyncio.Event]:
         """Give an event that is set when the task may have become final."""
         event = asyncio.Event()
         self._waiting.setdefault(task_id, set()).add(event)
+        self.wanted.set()
         try:
             yield event
         finally:

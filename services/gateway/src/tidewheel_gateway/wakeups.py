@@ -3,10 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from tidewheel_common.streams.client import TRANSIENT, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_EXECUTOR, WAKE_FINAL, WAKE_REAPER, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Listener, Waker
+from tidewheel_gateway.finals import Finals
+
+LINGER: Final = 10.0
+"""Seconds for which the gateway goes on listening when nobody waits any more: whoever waits once often waits again."""
 
 
 class Wakeups:
@@ -14,30 +19,44 @@ class Wakeups:
 
     Args:
         url: Redis' address.
-        hear_final: called with the ids of tasks that became final, comma-separated.
+        finals: told which tasks became final, while somebody waits for one: to hear of every task costs more than a
+            quarter of what it costs to accept it.
+        monotonic: seconds that never jump.
     """
 
-    def __init__(self, url: str, *, hear_final: Callable[[str], None]) -> None:
+    def __init__(self, url: str, finals: Finals, *, monotonic: Callable[[], float]) -> None:
         self._redis = open_redis(url, client_name="tidewheel-gateway", pool_size=8)
         self.dispatcher = Waker(self._redis, WAKE_DISPATCHER)
         self.scheduler = Waker(self._redis, WAKE_SCHEDULER)
         self.reaper = Waker(self._redis, WAKE_REAPER)
         self.executor = Waker(self._redis, WAKE_EXECUTOR)
         self.final = Waker(self._redis, WAKE_FINAL)
-        self._hear_final = hear_final
+        self._finals = finals
+        self._monotonic = monotonic
         self._listener: Listener | None = None
+        self._until = monotonic()
 
-    async def listen(self, stop: asyncio.Event) -> float:
-        """Hear what there is to hear, but not beyond the stop; the body of a loop."""
+    async def listen(self, stop: asyncio.Event) -> float | None:
+        """Hear what there is to hear while somebody waits, but not beyond the stop; the body of a loop."""
+        now = self._monotonic()
+        if self._finals.awaited:
+            self._until = now + LINGER
+        elif now >= self._until:
+            await self._leave()
+            return None
         if self._listener is None:
-            self._listener = Listener(self._redis, {WAKE_FINAL: self._hear_final})
+            self._listener = Listener(self._redis, {WAKE_FINAL: self._finals.hear})
         return await self._listener.listen(stop)
+
+    async def _leave(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close()
 
     async def close(self) -> None:
         """Let the last wake-ups leave, and disconnect."""
         for waker in (self.dispatcher, self.scheduler, self.reaper, self.executor, self.final):
             await waker.close()
         with contextlib.suppress(*TRANSIENT):
-            if self._listener is not None:
-                await self._listener.close()
+            await self._leave()
             await self._redis.aclose()

@@ -52,12 +52,15 @@ class Loop:
             until something is due (never paused longer than `every`).
         every: Seconds; the pause that makes the loop certain even when every wake-up is lost.
         wake: Ends the pause early. Cleared before each tick; belongs to this loop alone.
+        duty: Asked after a tick that was woken again before it had ended: the part of its time, above 0, that the loop
+            may tick. With less than 1 it rests before it goes on, so that its next tick finds more to do.
     """
 
     name: str
     tick: Callable[[], Awaitable[float | None]]
     every: float
     wake: asyncio.Event | None = None
+    duty: Callable[[], float] = lambda: 1.0
 
     def __post_init__(self) -> None:
         if not self.every > 0:
@@ -196,21 +199,23 @@ class _Runner:
             else:
                 self._count("ok", started)
                 self._succeed()
-                await self._pause(due)
+                await self._pause(due, took=time.monotonic() - started)
 
     def _over(self) -> bool:
         # Both: `halt` follows `stop` some turns of the event loop later, in which no other tick may begin.
         return self._stop.is_set() or self._halt.is_set()
 
-    async def _pause(self, due: float | None) -> None:
+    async def _pause(self, due: float | None, *, took: float) -> None:
         if self._over():
             return
-        if due is None:
-            await self._rest(self.loop.every * (1 - 0.1 * self._jitter()), self.wake)
-        elif due > AGAIN:
-            await self._rest(min(due, self.loop.every), self.wake)
-        else:
+        if due is not None and due <= AGAIN:
             await asyncio.sleep(0)  # let the other loops and the signals in
+            return
+        pause = self.loop.every * (1 - 0.1 * self._jitter()) if due is None else min(due, self.loop.every)
+        if self.wake.is_set() and (duty := self.loop.duty()) < 1:
+            await self._rest(min(pause, took * (1 / duty - 1)), self._halt)
+        else:
+            await self._rest(pause, self.wake)
 
     def _succeed(self) -> None:
         if self._streak:
