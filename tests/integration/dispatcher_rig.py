@@ -13,7 +13,7 @@ from tests.support import text
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
-from tidewheel_common.store.engine import Engine, open_engine
+from tidewheel_common.store.engine import Engine, Plans, open_engine
 from tidewheel_common.store.expression import render
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.store.tables import executors, queues, tasks, watch
@@ -47,7 +47,7 @@ _SWEEPS: dict[str, dict[str, object]] = {
 class Rig:
     """One dispatcher. Two of them on the same servers are two processes."""
 
-    def __init__(self, engine: Engine, redis: Redis, *, budget: int = BUDGET, age: float = 30.0) -> None:
+    def __init__(self, engine: Engine, hot: Engine, redis: Redis, *, budget: int = BUDGET, age: float = 30.0) -> None:
         self.engine = engine
         self.redis = redis
         self.time = 100.0
@@ -56,7 +56,7 @@ class Rig:
         metrics = DispatcherMetrics(self.registry)
         self.roster = Roster(engine, stale=15.0, clock=lambda: self.time, refresh=0.0)
         self.relay = Relay(
-            engine, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
+            hot, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
         )
         self.withdraw = Withdraw(engine, metrics)
         self.slots = Slots(engine, wake=self.wake)
@@ -68,6 +68,12 @@ class Rig:
         """Let the watch over Redis find nothing more to do."""
         while await self.rehydrate.tick() == AGAIN:
             continue
+
+    async def relayed(self) -> float | None:
+        """Let the relay tick until it would pause, and return for how long."""
+        while (pause := await self.relay.tick()) == AGAIN:
+            continue
+        return pause
 
     async def executor(self, *handlers: str, queues: tuple[str, ...] = ("*",), silent: float = 0.0) -> UUID:
         """Let an executor live."""
@@ -172,9 +178,11 @@ class Rig:
 async def opened_rig(database_url: str, redis_url: str, **options: Any) -> AsyncIterator[Rig]:
     """Open a dispatcher of its own."""
     engine = open_engine(database_url, application_name="test", synchronous_commit=False)
+    hot = open_engine(database_url, application_name="test", synchronous_commit=False, plans=Plans.KEPT)
     redis = open_redis(redis_url, client_name="test")
     try:
-        yield Rig(engine, redis, **options)
+        yield Rig(engine, hot, redis, **options)
     finally:
         await redis.aclose()
+        await hot.dispose()
         await engine.dispose()

@@ -8,8 +8,8 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 from tidewheel_common.core.task import Priority
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.stream import Line
-from tidewheel_dispatcher.lookout import LONGEST, Lookout
-from tidewheel_dispatcher.queries import clock_ago
+from tidewheel_dispatcher.lookout import FORGET, LONGEST, Lookout
+from tidewheel_dispatcher.queries import BEGINNING, clock_ago
 
 LINE = Line("default", Priority.MEDIUM)
 
@@ -45,52 +45,44 @@ class Looking:
             self.lookout.dispatched({LINE: await clock_ago(connection, seconds=0)})
 
 
-async def test_what_is_behind_the_last_dispatch_is_found_by_the_next_whole_look(rig: Rig) -> None:
+async def test_a_look_is_due_the_later_the_longer_the_last_one_took(rig: Rig) -> None:
     looking = Looking(rig.engine)
-    await rig.tasks(1, queue="other")
-    await rig.tasks(1)
-    assert await looking.look(lasts=0.05) == [LINE, Line("other", Priority.MEDIUM)]
-    await looking.dispatched()
-    assert await looking.look() == [Line("other", Priority.MEDIUM)]
-    assert looking.lookout.within(None) == pytest.approx(1)
-    assert looking.lookout.within(0.5) == pytest.approx(0.5)
-    looking.now += 1
-    assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
-
-
-async def test_what_comes_after_the_last_dispatch_is_found_at_once(rig: Rig) -> None:
-    looking = Looking(rig.engine)
-    await rig.tasks(1)
-    assert await looking.look(lasts=1) == [LINE]
-    await looking.dispatched()
-    assert await looking.look() == []
-    await rig.tasks(1, ready_at=ago(0))
-    assert await looking.look() == [LINE]
-
-
-async def test_a_line_that_was_empty_for_a_moment_is_found_at_once(rig: Rig) -> None:
-    looking = Looking(rig.engine)
-    (task_id,) = await rig.tasks(1)
-    await looking.look()
-    await looking.dispatched()
-    await rig.set(task_id, state="queued", ready_at=None, queued_at=ago(0))
-    assert await looking.look(lasts=0.1) == []
-    await rig.tasks(1, ready_at=ago(0))
-    assert await looking.look() == [LINE]
-
-
-async def test_a_line_that_is_new_is_found_by_the_next_whole_look(rig: Rig) -> None:
-    looking = Looking(rig.engine)
-    assert await looking.look(lasts=0.05) == []
-    await rig.tasks(1)
-    assert await looking.look() == []
-    looking.now += 1
-    assert await looking.look() == [LINE]
+    assert looking.lookout.due_in == 0
+    await looking.look(lasts=0.05)
+    assert looking.lookout.due_in == pytest.approx(1)
+    looking.now += 0.75
+    assert looking.lookout.due_in == pytest.approx(0.25)
+    looking.now += 0.25
+    assert looking.lookout.due_in == 0
 
 
 async def test_one_slow_look_does_not_hide_what_is_new_for_long(rig: Rig) -> None:
     looking = Looking(rig.engine)
     assert await looking.look(lasts=30) == []
+    assert looking.lookout.due_in == LONGEST
+
+
+async def test_a_look_finds_what_stands_before_the_last_dispatch(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    await rig.tasks(1, queue="other")
     await rig.tasks(1)
-    looking.now += LONGEST
-    assert await looking.look() == [LINE]
+    await looking.look()
+    await looking.dispatched()
+    assert looking.lookout.after(LINE) > BEGINNING
+    assert await looking.look() == [LINE, Line("other", Priority.MEDIUM)]
+    assert looking.lookout.after(LINE) == BEGINNING
+
+
+async def test_a_line_is_known_while_something_is_due_or_was_dispatched_not_long_ago(rig: Rig) -> None:
+    looking = Looking(rig.engine)
+    (task_id,) = await rig.tasks(1)
+    await looking.look()
+    assert looking.lookout.known == {LINE}
+    await looking.dispatched()
+    await rig.set(task_id, state="queued", ready_at=None, queued_at=ago(0))
+    looking.now += FORGET - 1
+    await looking.look()
+    assert looking.lookout.known == {LINE}
+    looking.now += 2
+    await looking.look()
+    assert looking.lookout.known == set()

@@ -11,10 +11,12 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 
 from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
+from tidewheel_common.store.engine import Connection
+from tidewheel_common.store.sql import Statement
 from tidewheel_common.streams.keys import GROUP, QUEUES
 from tidewheel_dispatcher.grants import ROOM_PAUSE
-from tidewheel_dispatcher.queries import BEGINNING
-from tidewheel_dispatcher.relay import FORGET
+from tidewheel_dispatcher.relay import FLOW
+from tidewheel_dispatcher.rooms import FORGET
 from tidewheel_dispatcher.window import FIRST
 
 
@@ -61,7 +63,7 @@ async def test_a_small_budget_goes_to_high_before_low(database_url: str, redis_u
         assert await rig.relay.tick() == AGAIN
         assert len(await rig.hints(priority=Priority.HIGH)) == 4
         assert len(await rig.hints(priority=Priority.LOW)) == 1
-        assert await rig.relay.tick() is None
+        assert await rig.relayed() is None
         assert await rig.states() == {"queued": 8}
 
 
@@ -79,11 +81,11 @@ async def test_no_more_than_a_window_waits_in_redis_until_executors_have_read_so
     await rig.executor("demo.echo")
     await rig.tasks(FIRST + 500)
     assert await rig.relay.tick() == AGAIN  # the budget was spent, and the window filled
-    assert await rig.relay.tick() == ROOM_PAUSE
+    assert await rig.relayed() == ROOM_PAUSE
     assert len(await rig.hints()) == FIRST
     assert await rig.states() == {"queued": FIRST, "ready": 500}
     await rig.read(300)
-    assert await rig.relay.tick() == ROOM_PAUSE
+    assert await rig.relayed() == ROOM_PAUSE
     assert len(await rig.hints()) == FIRST + 300  # what is in flight does not count
 
 
@@ -92,10 +94,11 @@ async def test_a_queue_that_nothing_was_dispatched_to_for_long_is_forgotten(rig:
     for queue in ("once", "always"):
         await rig.tasks(1, queue=queue)
     await rig.relay.tick()
+    await rig.relay.tick()
     assert rig.registry.get_sample_value("tidewheel_queue_window", {"queue": "once"}) is not None
     rig.time += FORGET
     await rig.tasks(1, queue="always")
-    await rig.relay.tick()
+    await rig.relayed()
     shown = [rig.registry.get_sample_value("tidewheel_queue_window", {"queue": queue}) for queue in ("once", "always")]
     assert shown[0] is None
     assert shown[1] is not None
@@ -181,32 +184,16 @@ async def test_nothing_is_marked_while_redis_is_away(database_url: str) -> None:
 async def test_the_statements_of_a_tick_use_the_index_of_ready_tasks(rig: Rig) -> None:
     await rig.history(30_000)
     await rig.tasks(500)
-    dispatch = await rig.plan(
-        "tasks_dispatch",
-        queues=["default"],
-        priorities=[1],
-        rooms=[100],
-        afters=[BEGINNING],
-        served_queues=["default"],
-        served_handlers=["demo.echo"],
-        budget=1000,
-        park=60.0,
-        keyed=True,
-        now=None,
-    )
-    assert "Index Scan using tasks_ready" in dispatch
     lines = await rig.plan("lines_ready", now=None)
     assert lines.count("using tasks_ready") == 4
     assert "Seq Scan on tasks" not in lines
-    due = await rig.plan("lines_due", queues=["default"], priorities=[1], afters=[BEGINNING], now=None)
-    assert "using tasks_ready" in due
     unpark = await rig.plan("tasks_unpark", queue="default", priority=1, handlers=["demo.echo"], most=1000, now=None)
     assert "using tasks_ready" in unpark
 
 
-async def test_a_plan_made_on_an_empty_table_is_not_kept_when_it_has_filled(rig: Rig) -> None:
+async def test_what_the_rest_of_a_burst_costs_does_not_depend_on_when_the_plan_was_made(rig: Rig) -> None:
     await rig.executor("demo.echo")
-    for _ in range(8):  # at the sixth time PostgreSQL would make a plan for good
+    for _ in range(8):
         await rig.tasks(1)
         await rig.relay.tick()
     await rig.history(30_000)
@@ -214,3 +201,94 @@ async def test_a_plan_made_on_an_empty_table_is_not_kept_when_it_has_filled(rig:
     async with asyncio.timeout(2):  # it takes 0.05 s; with a plan for an empty table more than the timeout
         await rig.relay.tick()
     assert (await rig.states())["queued"] == 508
+
+
+class Counting:
+    """Counts the statements of an engine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        honest = Connection.execute
+
+        async def execute(connection: Connection, what: Statement, parameters: object = None) -> object:
+            self.names.append(what.name)
+            return await honest(connection, what, parameters)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Connection, "execute", execute)
+
+    def asked(self) -> list[str]:
+        names, self.names = self.names, []
+        return [name for name in names if name not in {"executors_live", ""}]
+
+
+async def test_a_task_that_comes_alone_takes_one_statement_and_the_look_follows_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1)
+    await rig.relay.tick()
+    (alone,) = await rig.tasks(1)
+    statements = Counting(monkeypatch)
+    assert await rig.relay.tick() == 0.0  # a look is due, but the task did not wait for it
+    assert statements.asked() == ["tasks_dispatch"]
+    assert (await rig.hints())[-1].task_id == alone
+    assert await rig.relay.tick() is None
+    assert statements.asked() == ["lines_ready"]
+
+
+async def test_what_is_new_in_an_unknown_line_is_found_in_the_tick_that_it_wakes(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1)
+    await rig.relay.tick()
+    await rig.tasks(1, queue="other", priority=0)
+    assert await rig.relay.tick() is None
+    assert len(await rig.hints("other", Priority.HIGH)) == 1
+
+
+async def test_between_two_looks_a_queue_that_is_paused_or_limited_meanwhile_is_left_alone(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    for columns in ({"paused_at": ago(0)}, {"concurrency": 1}, {"rate": 0.001, "tokens": 0.0, "tokens_at": ago(0)}):
+        await rig.tasks(1)
+        await rig.relayed()
+        (held,) = await rig.tasks(1)
+        await rig.valve(**columns)
+        await rig.relay.tick()
+        assert (await rig.row(held))["state"] == "ready", columns
+        await rig.relayed()
+        assert (await rig.row(held))["state"] == "ready", columns
+        await rig.valve()
+        await rig.relayed()
+        assert (await rig.states()).keys() == {"queued"}
+
+
+async def test_the_window_holds_between_two_looks(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(FIRST // 2 - 10)
+    await rig.relay.tick()
+    for more in (FIRST // 2, 30):
+        await rig.tasks(more)
+        await rig.relay.tick()
+    assert await rig.relayed() == ROOM_PAUSE
+    assert len(await rig.hints()) == FIRST
+
+
+async def test_what_another_dispatcher_has_queued_is_looked_for_no_more(database_url: str, redis_url: str) -> None:
+    async with opened_rig(database_url, redis_url) as one, opened_rig(database_url, redis_url) as two:
+        await one.executor("demo.echo")
+        for rig in (one, two):
+            await one.tasks(1)
+            await rig.relay.tick()
+        await one.tasks(1)
+        await one.relay.tick()
+        assert await two.relay.tick() is None
+        assert await two.states() == {"queued": 3}
+
+
+async def test_tasks_that_come_one_by_one_and_in_numbers_are_given_time_to_gather(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1)
+    await rig.relay.tick()
+    assert rig.relay.duty() == 1.0
+    await rig.tasks(FLOW)
+    await rig.relay.tick()
+    assert 0 < rig.relay.duty() < 1.0

@@ -149,7 +149,7 @@ def test_a_doorbell_takes_at_most_one_entry_of_each_stream(redis: Redis) -> None
     pull(redis)
     add(redis, HIGH, hint(1), hint(2))
     add(redis, LOW, hint(3))
-    command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=1.0)
+    command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=1.0, most=1)
     reply = redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
     rung = [entry.hint.task_id.int for entry in read_rung(reply) if isinstance(entry, Entry)]
     assert rung == [1, 3]

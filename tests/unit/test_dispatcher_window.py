@@ -83,30 +83,36 @@ def test_high_lines_come_before_low_ones_and_long_waits_before_short_ones() -> N
 
 def test_no_queue_takes_the_whole_budget_from_the_others() -> None:
     rooms = {line("a", Priority.HIGH): 1000, line("b"): 1000, line("a", Priority.LOW): 30}
-    assert share(rooms, 100) == [
+    assert share(rooms, 100, among=2) == [
         Grant(line("a", Priority.HIGH), 50),
         Grant(line("b"), 50),
         Grant(line("a", Priority.LOW), 30),
     ]
 
 
+def test_lines_in_which_nothing_is_known_to_be_due_take_nothing_from_the_others() -> None:
+    rooms = {line("a"): 1000, line("b"): 1000, line("c"): 1000}
+    assert [grant.room for grant in share(rooms, 100, among=0)] == [100, 100, 100]
+    assert [grant.room for grant in share(rooms, 100, among=1)] == [100, 100, 100]
+
+
 def test_a_line_without_room_gets_nothing() -> None:
-    assert share({line("a"): 0}, 100) == []
+    assert share({line("a"): 0}, 100, among=1) == []
 
 
 def test_a_full_tick_is_followed_by_another_at_once() -> None:
     rooms = {line("a"): 1000}
-    grants = share(rooms, 100)
+    grants = share(rooms, 100, among=1)
     assert next_tick(rooms, grants, {line("a"): 100}, 100) == AGAIN
 
 
 def test_a_full_window_is_looked_at_again_soon() -> None:
     rooms = {line("a"): 10}
-    grants = share(rooms, 100)
+    grants = share(rooms, 100, among=1)
     assert crowded(rooms, {line("a"): 10}) == {"a"}
     assert next_tick(rooms, grants, {line("a"): 10}, 100) == ROOM_PAUSE
 
 
 def test_a_tick_that_moved_all_there_was_waits_for_a_wake_up() -> None:
     rooms = {line("a"): 10}
-    assert next_tick(rooms, share(rooms, 100), {line("a"): 3}, 100) is None
+    assert next_tick(rooms, share(rooms, 100, among=1), {line("a"): 3}, 100) is None

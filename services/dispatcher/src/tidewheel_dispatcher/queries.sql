@@ -73,7 +73,8 @@ chosen AS MATERIALIZED (
         OR NOT EXISTS (
             SELECT FROM queues
              WHERE queues.name = line.queue
-               AND (paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL)
+               AND (rate IS NOT NULL OR concurrency IS NOT NULL
+                    OR (paused_at IS NOT NULL AND coalesce(paused_until > (SELECT now FROM clock), true)))
            )
      LIMIT CAST(:budget AS integer)
 ),

@@ -113,13 +113,17 @@ class Relay:
         await self._roster.refresh()
         sight, self._sight = self._sight, None  # a tick that fails leaves none, so the next one looks
         if sight is not None and (self._lookout.due_in > 0 or not self._unlooked):
-            move = await self._dispatch(sight, self._lines(sight), measure=self._last.pause is not None)
+            lines = self._lines(sight)
+            if self._last.pause is not None or not self._rooms.ample(lines):
+                await self._rooms.measure({line.queue for line in lines})
+            move = await self._dispatch(sight, lines)
             if move.moved or self._lookout.due_in > 0:
                 self._went_on(sight, move, unlooked=True)
                 due_in = self._lookout.due_in
                 return due_in if move.pause is None else min(move.pause, due_in)
         sight = await self._look()
-        move = await self._dispatch(sight, sight.due, measure=True)
+        await self._rooms.measure({line.queue for line in sight.due} | self._rooms.touched)
+        move = await self._dispatch(sight, sight.due)
         self._went_on(sight, move, unlooked=False)
         return move.pause
 
@@ -154,12 +158,10 @@ class Relay:
         may = [line for line in (*sight.due, *sorted(others)) if self._may_go(line, sight.paused)]
         return sorted(may, key=lambda line: line.priority)
 
-    async def _dispatch(self, sight: Sight, lines: Sequence[Line], *, measure: bool) -> Move:
-        """Move what is due in some lines, as far as there is room; ask Redis for that when told to."""
+    async def _dispatch(self, sight: Sight, lines: Sequence[Line]) -> Move:
+        """Move what is due in some lines, as far as there is room."""
         if not lines:
             return Move(moved=0, pause=None)
-        if measure or not self._rooms.known(lines):
-            await self._rooms.measure({line.queue for line in lines})
         among = len({line.queue for line in sight.due})
         dispatch, rooms = await self._mark_within(sight, self._rooms.left(lines), among)
         if dispatch.queued:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.stream import Depth, Line, depths, ensure_groups, lines_of
@@ -42,10 +43,16 @@ class Rooms:
         self._clock = clock
         self._windows: dict[str, Window] = {}
         self._unread: dict[Line, int] = {}
+        self._touched: set[str] = set()
 
-    def known(self, lines: Iterable[Line]) -> bool:
-        """Tell whether Redis has been asked about all of some lines."""
-        return all(line in self._unread for line in lines)
+    @property
+    def touched(self) -> AbstractSet[str]:
+        """The queues to which something was pushed since Redis was asked."""
+        return self._touched
+
+    def ample(self, lines: Iterable[Line]) -> bool:
+        """Tell whether each of some lines has room for half of its window at least, as far as is known."""
+        return all(line in self._unread and 2 * self._unread[line] <= self._windows[line.queue].size for line in lines)
 
     def left(self, lines: Iterable[Line]) -> dict[Line, int]:
         """Return the rooms of lines, in their order.
@@ -66,6 +73,7 @@ class Rooms:
         now = self._clock()
         self._forget(now - FORGET)
         self._unread |= {line: depth.unread for line, depth in found.items()}
+        self._touched -= set(queues)
         for queue in queues:
             unread = sum(found[line].unread for line in lines_of([queue]))
             window = self._windows.get(queue, Window(since=now, expected=unread)).measured(unread, now)
@@ -77,6 +85,7 @@ class Rooms:
         for line, hints in Counter(lines).items():
             self._unread[line] += hints
         counts = Counter(line.queue for line in lines)
+        self._touched |= counts.keys()
         for queue, full in crowded.items():
             self._windows[queue] = self._windows[queue].filled(counts[queue], crowded=full)
 
@@ -91,5 +100,6 @@ class Rooms:
         for queue in [queue for queue, window in self._windows.items() if window.since <= before]:
             del self._windows[queue]
             self._metrics.window.remove(queue)
+            self._touched.discard(queue)
             for line in lines_of([queue]):
                 self._unread.pop(line, None)

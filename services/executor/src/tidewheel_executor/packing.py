@@ -123,6 +123,10 @@ class Packer:
             return by_runs
         return max(int(self.rules.budget / average.seconds), 1)
 
+    def fits(self, hint: Hint) -> int:
+        """Return how many tasks like this one a message holds; 1 when it needs a lane."""
+        return 1 if self.is_long(hint) else self.capacity(hint.handler)
+
     def shares(self) -> dict[str, float]:
         """Return for each handler that may be packed which part of a message one run takes."""
         capacities = {handler: self.capacity(handler) for handler in self._averages}

@@ -43,7 +43,7 @@ class Plans(StrEnum):
     AS_IT_SEES_FIT = "auto"
     """For statements on single rows, and inserts."""
     KEPT = "force_generic_plan"
-    """Once for each connection: for statements whose plan is the same whatever the tables hold (ADR 51)."""
+    """Once for each connection: for statements whose plan is the same whatever the tables hold (ADR 52)."""
 
 
 _ONE_WAY: Final = {"enable_seqscan": "off", "enable_bitmapscan": "off"}

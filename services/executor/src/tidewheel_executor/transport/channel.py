@@ -58,6 +58,8 @@ class Channel(StockChannel):
     intake: Intake | None = None
     _asked: tuple[str, Sequence[str]] | None = None
     """What the connection waits for: `pull` or `doorbell`, and the streams that were asked."""
+    _asked_for = 1
+    """How many entries of each stream a doorbell may bring."""
     _drained = False
     _script_loaded = False
     _ask_again_at = 0.0
@@ -89,7 +91,9 @@ class Channel(StockChannel):
 
     def _ask(self, intake: Intake, streams: Sequence[str]) -> None:
         if self._drained:
-            kind, command = "doorbell", doorbell(streams, intake.consumer, block=self.brpop_timeout)
+            self._asked_for = min(intake.likely(room=self.qos.room), PULL_MOST)
+            kind = "doorbell"
+            command = doorbell(streams, intake.consumer, block=self.brpop_timeout, most=self._asked_for)
         else:
             pull = Pull(
                 streams=streams,
@@ -125,7 +129,7 @@ class Channel(StockChannel):
         try:
             if kind == "doorbell":
                 read = read_rung(self.client.parse_response(connection, "XREADGROUP"))
-                self._drained = False
+                self._drained = len(read) < self._asked_for
             else:
                 read = self._read_pull(intake, self.client.parse_response(connection, "EVALSHA"), streams)
         except ResponseError as error:
@@ -190,7 +194,10 @@ class Channel(StockChannel):
         intake.give_back([entry for entry in entries if entry.stream not in queues])
         wanted = [entry for entry in entries if entry.stream in queues]
         # A pull has minded the lanes. A doorbell takes whatever comes first, and so does who takes over.
-        self._deliver_room(intake, wanted if within_lanes else intake.turn_away(wanted, lanes=self.qos.lanes))
+        kept = wanted if within_lanes else intake.turn_away(wanted, lanes=self.qos.lanes)
+        if len(kept) < len(wanted):
+            self._drained = False  # they are in their streams again: a pull leaves them there, a doorbell would not
+        self._deliver_room(intake, kept)
 
     def ask_now(self) -> None:
         """Ask at the next turn of the event loop: a message has ended, and may have left a lane."""

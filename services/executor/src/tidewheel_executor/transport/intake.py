@@ -62,6 +62,7 @@ class Intake:
         self._held: set[tuple[str, bytes]] = set()
         self._owed: list[Placed] = []
         self._streams: TaskStreams | None = None
+        self._alike = 1
 
     @property
     def consumer(self) -> str:
@@ -112,9 +113,15 @@ class Intake:
         if refused:
             self.count("refused", len(refused))
             self.settle(refused)
+        if kept:
+            self._alike = self.packer.fits(kept[-1].hint)
         return kept
 
-    def turn_away(self, entries: Iterable[Entry], *, lanes: int) -> list[Entry]:
+    def likely(self, *, room: int) -> int:
+        """Return how many entries free children have room for, should they be like the one that came last."""
+        return room * self._alike
+
+    def turn_away(self, entries: Sequence[Entry], *, lanes: int) -> list[Entry]:
         """Let others have the long ones for which no lane is left, and return the rest."""
         kept: list[Entry] = []
         turned_away: list[Entry] = []

@@ -1,8 +1,9 @@
 """The two questions that a channel asks Redis while it consumes, as commands and as answers.
 
 A *pull* takes what there is, at once, in one script. When it brings nothing, the channel arms a *doorbell*: a blocking
-read that takes the first entry that comes. Both are sent without waiting; the event loop reads the answer when it is
-there.
+read that takes the first entries that come. It cannot choose, so it takes as many as there would be room for if they
+were like the last one; as long as it brings less than that, there is nothing to pull. Both are sent without waiting;
+the event loop reads the answer when it is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,15 +75,15 @@ def read_pulled(reply: Any, streams: Sequence[str]) -> Pulled:
     return Pulled(turn=turn, made=made, entries=entries, blocked=blocked)
 
 
-def doorbell(streams: Sequence[str], consumer: str, *, block: float) -> Command:
-    """Return the command that waits up to `block` seconds for the first entry."""
+def doorbell(streams: Sequence[str], consumer: str, *, block: float, most: int) -> Command:
+    """Return the command that waits up to `block` seconds for the first entries, and takes `most` of each stream."""
     milliseconds = int(block * 1000)
     ids = [">"] * len(streams)
-    return ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1, "BLOCK", milliseconds, "STREAMS", *streams, *ids)
+    return ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", most, "BLOCK", milliseconds, "STREAMS", *streams, *ids)
 
 
 def read_rung(reply: Any) -> Read:
-    """Read the answer to a doorbell: nothing, or at most one entry of each stream."""
+    """Read the answer to a doorbell: nothing, or some entries of each stream."""
     pairs = reply.items() if isinstance(reply, dict) else reply or ()
     return [
         read_entry(stream.decode(), entry_id, fields)
