@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
+from tests.deploy.infra.linters import INFRA_TOOLS as TOOLS
 from tests.deploy.infra.terraform import MOTO, STACKS, Terraform
 from tests.support import wait_until
 

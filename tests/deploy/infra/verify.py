@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.deploy.infra import linters
-from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
+from tests.deploy.infra.linters import INFRA_TOOLS as TOOLS
 from tests.deploy.infra.standin import findings as moto_findings
 from tests.deploy.infra.terraform import Terraform, stacks, terraform_here
 
