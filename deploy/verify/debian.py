@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+WITH_COMPOSE_2 = "trixie"  # the first Debian that has it
+
 _SECONDS = 45.0  # a package of the size of Prometheus
 _UNTRUSTING = ("-o", "APT::Sandbox::User=root")  # its own user may not write into our folder
 

@@ -26,15 +26,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ("1.33", "1.34", "1.35")
-OF_OPERATORS = {
-    "cert-manager.io",
-    "external-secrets.io",
-    "gateway.networking.k8s.io",
-    "keda.sh",
-    "monitoring.coreos.com",
-    "traefik.io",
-}
-"""Groups of the API that Kubernetes itself does not know."""
 STANDINS = ROOT / "tests" / "deploy" / "images" / "standins"
 
 CHECKOV_SKIPS = {
@@ -111,7 +102,7 @@ def check_schemas(report: Report, rendered: Rendered) -> None:
     foreign: list[tuple[str, charts.Manifest]] = []
     for place, manifests in rendered.items():
         for manifest in manifests:
-            if manifest["apiVersion"].partition("/")[0] in OF_OPERATORS:
+            if operators.knows(manifest):
                 foreign.append((place, manifest))
                 continue
             for release in KUBERNETES:

@@ -19,7 +19,6 @@ COMPOSE_FILES = ("compose.yaml", "deploy/compose/watch.yaml")
 OBSERVABILITY = ROOT / "deploy" / "observability"
 
 _COMPOSES = (("docker", "compose"), ("docker-compose",))
-_WITH_COMPOSE_2 = "trixie"  # the first Debian that has it
 _PROFILES = ("--profile", "edge", "--profile", "observability", "--profile", "flower")
 
 
@@ -65,7 +64,7 @@ def _composes(report: Report) -> None:
         _compose(report, told, *command)
     if all(told.startswith("1.") for told in versions.values()):
         try:
-            with debian.program("docker-compose", "docker-compose", release=_WITH_COMPOSE_2) as found:
+            with debian.program("docker-compose", "docker-compose", release=debian.WITH_COMPOSE_2) as found:
                 _compose(report, _compose_version(str(found)), str(found))
         except debian.NotHere as reason:
             report.skipped("Compose v2", str(reason))

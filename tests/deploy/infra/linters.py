@@ -123,8 +123,11 @@ def addons() -> Iterator[Outcome]:
         yield Outcome("helm", f"the charts of infra/addons were not rendered: {done.stderr.strip()[-300:]}")
         return
     said = json.loads(done.stdout)
-    foreign = ", ".join(said["foreign"])
-    yield Outcome(f"schemas of {foreign}", "they belong to operators; Kubernetes has none")
+    yield Outcome(f"schemas of {', '.join(said['unknown'])}", "no package has them")
+    if "kinds" in said:
+        yield Outcome("@kubernetes-models", f"{', '.join(said['kinds'])} of infra/addons", said["schemas"])
+    else:
+        yield Outcome("schemas of operators' kinds in infra/addons", f"from npm: {said['unreached']}")
     unreached = "no registry of charts is reached; our values are written beside copies of theirs"
     yield Outcome("charts of others in infra/addons", unreached)
     yield Outcome("helm", "infra/addons/charts, with Kubernetes' schemas", said["helm"], tuple(said["findings"]))
