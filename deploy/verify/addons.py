@@ -16,7 +16,8 @@ import kubernetes_validate
 import operators
 import yaml
 
-ADDONS = Path(__file__).resolve().parents[2] / "infra" / "addons"
+ROOT = Path(__file__).resolve().parents[2]
+ADDONS = ROOT / "infra" / "addons"
 KUBERNETES = ("1.33", "1.34", "1.35")
 
 
@@ -62,6 +63,9 @@ def main() -> None:
         for release in (each for each in install.releases() if each.repository is None):
             text = (ADDONS / "values" / f"{release.name}.yaml").read_text(encoding="utf-8")
             values = yaml.safe_load(string.Template(text).substitute(facts))
+            for value, path in release.files.items():
+                outer, inner = value.split(".")
+                values.setdefault(outer, {})[inner] = (ROOT / path).read_text(encoding="utf-8")
             findings += findings_of(ADDONS / release.chart, values, foreign)
     told = _held_against_operators(foreign)
     answer = {**told, "helm": helm_python.helm_sdk_version(), "findings": [*findings, *told["findings"]]}

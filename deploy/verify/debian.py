@@ -4,10 +4,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-WITH_COMPOSE_2 = "trixie"  # the first Debian that has it
+NEWER = "trixie"
+"""The first Debian with Compose v2, and with a Prometheus and an Alertmanager as new as our files ask for."""
 
 _SECONDS = 45.0  # a package of the size of Prometheus
 _UNTRUSTING = ("-o", "APT::Sandbox::User=root")  # its own user may not write into our folder
@@ -46,6 +47,26 @@ def program(name: str, *packages: str, release: str = "") -> Iterator[Path]:
         if unpacked is None:
             raise NotHere(f"Debian's {packages[0]} has no {name}")
         yield unpacked
+
+
+@contextmanager
+def watcher(name: str, newer: str, own: str) -> Iterator[Path]:
+    """Take a program of Prometheus' or Alertmanager's out of a newer Debian, or else have the machine's own.
+
+    Args:
+        name: what the program is called.
+        newer: the package that has it there.
+        own: the package that has it in the machine's own release.
+
+    Raises:
+        NotHere: neither can be had.
+    """
+    with ExitStack() as opened:
+        try:
+            found = opened.enter_context(program(name, newer, release=NEWER))
+        except NotHere:
+            found = opened.enter_context(program(name, own))
+        yield found
 
 
 def _of_release(folder: Path, release: str) -> tuple[str, ...]:

@@ -182,7 +182,7 @@ def check_alerts(report: Report) -> None:
     findings = list(alerts.unsaid())
     report.ran("alerts.py", "of this repository", f"{len(alerts.rules())} alerts: words, runbooks, tests", findings)
     try:
-        with debian.program("promtool", "prometheus") as promtool, tempfile.TemporaryDirectory() as folder:
+        with debian.watcher("promtool", *watch.PROMTOOL) as promtool, tempfile.TemporaryDirectory() as folder:
             found = alerts.checked(promtool, Path(folder))
             report.ran("promtool", alerts.version_of(promtool), "check rules, test rules", found)
     except debian.NotHere as reason:

@@ -16,8 +16,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILES = ("compose.yaml", "deploy/compose/watch.yaml")
+IN_CLUSTER = "infra/addons/values/prometheus.yaml"
 OBSERVABILITY = ROOT / "deploy" / "observability"
 
+PROMTOOL = ("promtool", "prometheus")
+"""Which package has it in a newer Debian, and which in this one."""
+
+_AMTOOL = ("prometheus-alertmanager", "prometheus-alertmanager")
 _COMPOSES = (("docker", "compose"), ("docker-compose",))
 _PROFILES = ("--profile", "edge", "--profile", "observability", "--profile", "flower")
 
@@ -37,9 +42,9 @@ def check(report: Report) -> None:
     _compose_spec(report)
     _composes(report)
     _traefik(report)
-    for name, package, ask in (("promtool", "prometheus", _promtool), ("amtool", "prometheus-alertmanager", _amtool)):
+    for name, packages, ask in (("promtool", PROMTOOL, _promtool), ("amtool", _AMTOOL, _amtool)):
         try:
-            with debian.program(name, package) as found:
+            with debian.watcher(name, *packages) as found:
                 ask(report, str(found))
         except debian.NotHere as reason:
             report.skipped(f"{name} on deploy/observability", str(reason))
@@ -64,7 +69,7 @@ def _composes(report: Report) -> None:
         _compose(report, told, *command)
     if all(told.startswith("1.") for told in versions.values()):
         try:
-            with debian.program("docker-compose", "docker-compose", release=debian.WITH_COMPOSE_2) as found:
+            with debian.program("docker-compose", "docker-compose", release=debian.NEWER) as found:
                 _compose(report, _compose_version(str(found)), str(found))
         except debian.NotHere as reason:
             report.skipped("Compose v2", str(reason))
@@ -117,14 +122,24 @@ def _queries() -> Iterator[str]:
 
 def _amtool(report: Report, amtool: str) -> None:
     told = _run(amtool, "--version").stdout.split()[2]
-    file = str(OBSERVABILITY / "alertmanager.yaml")
+    in_cluster = yaml.safe_load((ROOT / IN_CLUSTER).read_text(encoding="utf-8"))["alertmanager"]["config"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(in_cluster, file)
+        file.flush()
+        routes = {"severity=page": "pages", "severity=ticket": "tickets", "alertname=Watchdog": "nobody"}
+        report.ran("amtool", told, f"{IN_CLUSTER} and whom it calls", _routes(amtool, file.name, routes))
+    ours = str(OBSERVABILITY / "alertmanager.yaml")
+    routes = {"severity=page": "page", "severity=ticket": "ticket"}
+    report.ran("amtool", told, "alertmanager.yaml and whom it calls", _routes(amtool, ours, routes))
+
+
+def _routes(amtool: str, file: str, expected: dict[str, str]) -> list[str]:
     done = _run(amtool, "check-config", file)
     found = [done.stdout + done.stderr] if done.returncode else []
-    routes = {"severity=page": "page", "severity=ticket": "ticket"}
-    for label, receiver in routes.items():
+    for label, receiver in expected.items():
         got = _run(amtool, "config", "routes", "test", f"--config.file={file}", label).stdout.strip()
         found += [] if got == receiver else [f"{label} goes to {got}, not to {receiver}"]
-    report.ran("amtool", told, "alertmanager.yaml and whom it calls", found)
+    return found
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -91,7 +91,7 @@ async def compose_here(engine: Engine) -> AsyncIterator[Compose]:
                 return
     debian = verifier("debian")
     try:
-        with debian.program("docker-compose", "docker-compose", release=debian.WITH_COMPOSE_2) as found:
+        with debian.program("docker-compose", "docker-compose", release=debian.NEWER) as found:
             told = await engine.tries(str(found), "version", "--short")
             yield Compose(command=(str(found),), version=told.output.strip())
     except debian.NotHere as reason:
