@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import typer.main
-from tests.deploy.charts import ROOT
+from tests.deploy.charts import ROOT, Container, Manifest
+from tests.deploy.cluster import SERVICES
 
 from tidewheel_cli.__main__ import app
 
@@ -20,6 +21,7 @@ PAGES = (
     ROOT / "infra" / "terraform" / "README.md",
 )
 HELM = ROOT / "deploy" / "helm"
+WITH_PODS = ("Deployment", "Job", "CronJob")
 
 _CODE = re.compile(r"```\w*\n(.*?)```|`([^`]+)`", re.DOTALL)
 _VALUE = re.compile(r"[a-zA-Z]+(\.[a-zA-Z]+)+")
@@ -80,6 +82,14 @@ def _in(schema: Any, path: list[str]) -> bool:
     except KeyError:
         return False
     return True
+
+
+def test_every_key_of_a_secret_is_explained(rendered: dict[str, list[Manifest]]) -> None:
+    page = (ROOT / "docs" / "operations" / "deploy.md").read_text(encoding="utf-8")
+    workloads = [each for chart in (*SERVICES, "secured") for each in rendered[chart] if each["kind"] in WITH_PODS]
+    keys = {key for workload in workloads for key in Container.of(workload).secrets.values()}
+    assert {"database-url", "redis-url", "keys", "api-key"} <= keys
+    assert {key for key in keys if f"`{key}`" not in page} == set()
 
 
 def test_every_variable_of_a_workflow_is_explained() -> None:

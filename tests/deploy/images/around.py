@@ -1,5 +1,6 @@
 """What stands around the services of a running stack: the edge, and those that watch. Tried on it."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,7 +14,26 @@ from tests.deploy.images.engine import REPOSITORY
 from tests.support import wait_until
 
 _OURS, _INSIDE = "/v1/tasks", ("/metrics", "/healthz", "/readyz", "/docs")
+_VERSIONS = {
+    "postgres": ("postgres", "--version"),
+    "redis": ("valkey-server", "--version"),
+    "traefik": ("traefik", "version"),
+    "prometheus": ("prometheus", "--version"),
+    "alertmanager": ("alertmanager", "--version"),
+    "flower": ("python", "-c", "import flower; print(flower.__version__)"),
+}
 _SCRAPED = 90.0  # seconds; a few rounds of Prometheus
+
+
+async def versions(stack: Composed) -> str:
+    """Return what really runs besides our own."""
+    found = {}
+    for service, words in _VERSIONS.items():
+        ask = (*stack.command, "exec", "-T", service, *words)
+        said = await stack.engine.tries(*ask, environment=stack.environment)
+        number = re.search(r"\d+\.\d+[\w.+-]*", said.output)
+        found[service] = number[0] if number else "?"
+    return ", ".join(f"{service} {version}" for service, version in found.items())
 
 
 async def edge(stack: Composed) -> list[str]:

@@ -76,6 +76,7 @@ async def _check(report: Report, engine: Engine, compose: Compose, bases: Bases)
     with tempfile.TemporaryDirectory(prefix="tidewheel-compose-") as folder:
         async with composed(engine, compose, bases, VERSION, Path(folder)) as stack:
             await report.check(f"all become healthy: {', '.join(stack.services)}", promises.coming_up(stack))
+            say("", f"running: {await around.versions(stack)}")
             await report.check(
                 "no root, no writable root, no capability, no secret in sight", promises.hardening(stack)
             )
