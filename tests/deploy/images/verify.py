@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
 
-from tests.deploy.images import around, built, promises
+from tests.deploy.images import around, beside, built, promises
 from tests.deploy.images.bases import Bases, find_bases
-from tests.deploy.images.composed import composed
+from tests.deploy.images.composed import Composed, composed
 from tests.deploy.images.engine import Compose, Engine, Failed, NoEngine, compose_here, engine_here
 
 VERSION = "verify"
@@ -64,6 +64,18 @@ async def main() -> int:
 
 
 async def _check(report: Report, engine: Engine, compose: Compose, bases: Bases) -> None:
+    await _images(report, engine, bases)
+    with tempfile.TemporaryDirectory(prefix="tidewheel-compose-") as folder:
+        async with composed(engine, compose, bases, VERSION, Path(folder)) as stack:
+            await report.check(f"all become healthy: {', '.join(stack.services)}", promises.coming_up(stack))
+            say("", f"running: {await around.versions(stack)}")
+            await _closed(report, stack, bases)
+            await _working(report, stack)
+            await report.check("each is killed and comes back; the demo ends well", promises.healing(stack, VERSION))
+            await report.check("the services end by themselves when they are stopped", promises.ending(stack))
+
+
+async def _images(report: Report, engine: Engine, bases: Bases) -> None:
     for service in built.SERVICES:
         image = built.tag(service, VERSION)
         await built.build(engine, service, bases.base, image)
@@ -72,26 +84,23 @@ async def _check(report: Report, engine: Engine, compose: Compose, bases: Bases)
         what = f"{image}: {size / 1e6:.0f} MB, {over / 1e6:.0f} MB over its base; no root, labels, refuses in words"
         await report.check(what, built.findings(engine, image))
     await report.check("two builds of the executor have the same layers", _twice(engine, bases))
+    await beside.build(engine, bases.base, VERSION)
     await built.build_flower(engine, bases.base, built.tag("flower", VERSION))
-    with tempfile.TemporaryDirectory(prefix="tidewheel-compose-") as folder:
-        async with composed(engine, compose, bases, VERSION, Path(folder)) as stack:
-            await report.check(f"all become healthy: {', '.join(stack.services)}", promises.coming_up(stack))
-            say("", f"running: {await around.versions(stack)}")
-            await report.check(
-                "no root, no writable root, no capability, no secret in sight", promises.hardening(stack)
-            )
-            await report.check(
-                "plaintext is refused by PostgreSQL, Redis and the gateway", promises.plaintext(stack, bases)
-            )
-            await report.check(f"make demo TARGET={stack.url}", promises.demo(stack, stack.url))
-            await report.check(f"through Traefik: make demo TARGET={stack.edge}", promises.demo(stack, stack.edge))
-            await report.check("Traefik lets the API through and nothing else, over TLS alone", around.edge(stack))
-            await report.check("Prometheus reads all five, has all alerts, knows whom to call", around.watching(stack))
-            await report.check("Flower sees the executor, and nobody without a password", around.flower(stack))
-            await report.check(
-                "each container is killed and comes back; the demo ends well", promises.healing(stack, VERSION)
-            )
-            await report.check("the services end by themselves when they are stopped", promises.ending(stack))
+
+
+async def _closed(report: Report, stack: Composed, bases: Bases) -> None:
+    await report.check("no root, no writable root, no capability, no secret in sight", promises.hardening(stack))
+    await report.check("plaintext is refused by PostgreSQL, Redis and the gateway", promises.plaintext(stack, bases))
+    await report.check("Traefik lets the API through and nothing else, over TLS alone", around.edge(stack))
+
+
+async def _working(report: Report, stack: Composed) -> None:
+    await report.check(f"make demo TARGET={stack.url}", promises.demo(stack, stack.url))
+    await report.check(f"through Traefik: make demo TARGET={stack.edge}", promises.demo(stack, stack.edge))
+    await report.check("Prometheus reads all five, has all alerts, knows whom to call", around.watching(stack))
+    await report.check("Flower sees the executor, and nobody without a password", around.flower(stack))
+    await report.check("tidewheel/cli: the canary's task comes back", beside.canary(stack, VERSION))
+    await report.check("tidewheel/backend: the example is ready beside the stack", beside.backend(stack, VERSION))
 
 
 async def _twice(engine: Engine, bases: Bases) -> list[str]:
