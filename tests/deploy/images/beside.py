@@ -1,10 +1,13 @@
 """The two images that no file of Compose names: the canary's and the example's backend. Run beside a running stack."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 from tests.deploy.images.built import USER, inspect, tag
 from tests.deploy.images.composed import Composed
-from tests.deploy.images.engine import Engine
+from tests.deploy.images.engine import REPOSITORY, Engine
 from tests.support import wait_until
 
 _AUTHORITY = "/etc/tidewheel/ca.crt"
@@ -18,8 +21,18 @@ async def build(engine: Engine, base: str, version: str) -> None:
     given = ("--network", "host", "--build-arg", f"BASE={base}")
     cli = ("--build-arg", "SERVICE=cli", "--tag", tag("cli", version))
     await engine.does("docker", "build", *given, *cli, ".")
-    backend = ("--file", "examples/reminders/Dockerfile", "--tag", tag("backend", version))
-    await engine.does("docker", "build", *given, *backend, ".", environment={"DOCKER_BUILDKIT": "1"})
+    with tempfile.TemporaryDirectory(prefix="tidewheel-backend-") as folder:
+        _lay_out(Path(folder))
+        file = ("--file", f"{folder}/examples/reminders/Dockerfile")
+        await engine.does("docker", "build", *given, *file, "--tag", tag("backend", version), folder)
+
+
+def _lay_out(folder: Path) -> None:
+    """Lay out what the backend is built from: only BuildKit reads Dockerfile.dockerignore instead of .dockerignore."""
+    for part in ("libs", "services", "examples/reminders"):
+        shutil.copytree(REPOSITORY / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "console"))
+    for file in ("pyproject.toml", "uv.lock"):
+        shutil.copy(REPOSITORY / file, folder)
 
 
 async def canary(stack: Composed, version: str) -> list[str]:
