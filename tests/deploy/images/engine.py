@@ -171,3 +171,4 @@ async def _started(folder: Path) -> AsyncIterator[Engine]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+        await run("umount", f"{folder}/exec/netns/default")  # dockerd leaves it, and the folder could not be removed
