@@ -16,6 +16,7 @@ import helm_python
 import yaml
 
 HELM = Path(__file__).resolve().parents[1] / "helm"
+EXAMPLE = HELM.with_name("eks")
 LIBRARY = "common"
 UMBRELLA = "tidewheel"
 
@@ -35,6 +36,12 @@ def values_files(chart: str) -> list[Path]:
     return sorted((HELM / chart / "ci").glob("*.yaml"))
 
 
+def released_values(chart: str) -> dict[str, Any]:
+    """Return the values with which the workflow of a chart releases it, as an example has them."""
+    texts = ((EXAMPLE / name).read_text(encoding="utf-8") for name in ("shared.yaml", f"{chart}.yaml"))
+    return {key: value for text in texts for key, value in yaml.safe_load(text).items()}
+
+
 class Charts:
     """A copy of the charts with their dependencies, so that rendering leaves no trace in the source."""
 
@@ -49,9 +56,13 @@ class Charts:
         Raises:
             helm_python.HelmError: the values do not fit the schema, or a template failed.
         """
+        return self.release(chart, chart, values)
+
+    def release(self, name: str, chart: str, values: dict[str, Any]) -> list[Manifest]:
+        """Render a chart under another name of the release."""
         loaded = helm_python.Chart.load(str(self._folder / chart))
         loaded.validate_schema(values)
-        texts = loaded.render(values, name=chart, namespace=NAMESPACE)
+        texts = loaded.render(values, name=name, namespace=NAMESPACE)
         return [each for _, text in sorted(texts.items()) for each in yaml.safe_load_all(text) if each]
 
     def lint(self, chart: str, values: dict[str, Any]) -> list[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).with_name("operators")
+GROUPS: dict[str, str] = json.loads((_FOLDER / "groups.json").read_text(encoding="utf-8"))
+"""Groups of the API that Kubernetes itself does not know, and which package has the schemas of each."""
+
 _FETCH = 120.0  # seconds; thirty small packages
 
 Manifest = dict[str, Any]
@@ -15,6 +18,11 @@ Manifest = dict[str, Any]
 
 class NoSchemas(Exception):
     """They cannot be had on this machine; the message says why."""
+
+
+def knows(manifest: Manifest) -> bool:
+    """Tell whether the packages have a schema for an object's kind."""
+    return str(manifest["apiVersion"]).partition("/")[0] in GROUPS
 
 
 def versions() -> str:

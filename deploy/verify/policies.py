@@ -138,6 +138,7 @@ def _together(manifests: list[Manifest]) -> Iterator[str]:
     workloads = [each for each in manifests if each["kind"] in WORKLOADS]
     yield from _sizes(manifests)
     yield from _names(manifests)
+    yield from _ports(manifests)
     tested = {labels_of(each)["app.kubernetes.io/name"] for each in workloads if each["kind"] == "Pod"}
     for workload in workloads:
         yield from _links(workload, policies)
@@ -173,6 +174,42 @@ def _names(manifests: list[Manifest]) -> Iterator[str]:
         seen.add(place(manifest))
         if manifest["kind"] in WORKLOADS and pod_of(manifest)["serviceAccountName"] not in accounts:
             yield f"{place(manifest)}: its service account is not made."
+
+
+def _ports(manifests: list[Manifest]) -> Iterator[str]:
+    """Check that a Service leads to a port of its pods, and that who reads metrics or sends calls names a Service's."""
+    lasting = [each for each in manifests if each["kind"] in LASTING]
+    services = [each for each in manifests if each["kind"] == "Service" and "selector" in each["spec"]]
+    for service in services:
+        led_to = [each for each in lasting if selects({"matchLabels": service["spec"]["selector"]}, labels_of(each))]
+        listened = [
+            {port.get("name") for one in containers_of(each) for port in one.get("ports", [])} for each in led_to
+        ]
+        for port in service["spec"]["ports"]:
+            if not listened or any(port["targetPort"] not in names for names in listened):
+                yield f"{place(service)}: its pods have no port {port['targetPort']}."
+    for monitor in (each for each in manifests if each["kind"] == "ServiceMonitor"):
+        read = [each for each in services if selects(monitor["spec"]["selector"], each["metadata"]["labels"])]
+        names = {port["name"] for each in read for port in each["spec"]["ports"]}
+        if not {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= names:
+            yield f"{place(monitor)}: no Service has the port that it reads."
+    yield from _ways_in(manifests, services)
+
+
+def _ways_in(manifests: list[Manifest], services: list[Manifest]) -> Iterator[str]:
+    known = {each["metadata"]["name"]: each["spec"]["ports"] for each in services}
+    for manifest in manifests:
+        spec = manifest.get("spec", {})
+        if manifest["kind"] == "Ingress":
+            paths = [path["backend"]["service"] for rule in spec["rules"] for path in rule["http"]["paths"]]
+            called = [(each["name"], "name", each["port"]["name"]) for each in paths]
+        elif manifest["kind"] == "HTTPRoute":
+            called = [(each["name"], "port", each["port"]) for rule in spec["rules"] for each in rule["backendRefs"]]
+        else:
+            continue
+        for name, key, value in called:
+            if value not in [port[key] for port in known.get(name, [])]:
+                yield f"{place(manifest)}: there is no Service {name} with the port {value}."
 
 
 def _links(workload: Manifest, policies: list[Manifest]) -> Iterator[str]:

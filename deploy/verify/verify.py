@@ -26,15 +26,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ("1.33", "1.34", "1.35")
-OF_OPERATORS = {
-    "cert-manager.io",
-    "external-secrets.io",
-    "gateway.networking.k8s.io",
-    "keda.sh",
-    "monitoring.coreos.com",
-    "traefik.io",
-}
-"""Groups of the API that Kubernetes itself does not know."""
 STANDINS = ROOT / "tests" / "deploy" / "images" / "standins"
 
 CHECKOV_SKIPS = {
@@ -81,18 +72,25 @@ def render_all(report: Report) -> Rendered:
     rendered: Rendered = {}
     findings: list[Finding] = []
     with charts.opened_charts() as opened:
-        for chart in charts.names():
-            for path in (None, *charts.values_files(chart)):
-                place = f"{chart} with {path.name if path else 'its defaults'}"
-                values = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
-                try:
-                    rendered[place] = opened.render(chart, values)
-                    findings += [f"{place}: {said}" for said in opened.lint(chart, values)]
-                except helm_python.HelmError as error:
-                    findings.append(f"{place}: {error}")
+        for place, release, chart, values in _renderings():
+            try:
+                rendered[place] = opened.release(release, chart, values)
+                findings += [f"{place}: {said}" for said in opened.lint(chart, values)]
+            except helm_python.HelmError as error:
+                findings.append(f"{place}: {error}")
         findings += _refusals(opened)
     report.ran("helm", helm_python.helm_sdk_version(), f"{len(rendered)} renderings, linted strictly", findings)
     return rendered
+
+
+def _renderings() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield a sentence, the release, the chart and the values of each: defaults, every values file, the workflow's."""
+    for chart in charts.names():
+        yield f"{chart} with its defaults", chart, chart, {}
+        for path in charts.values_files(chart):
+            yield f"{chart} with {path.name}", chart, chart, yaml.safe_load(path.read_text(encoding="utf-8"))
+        if chart != charts.UMBRELLA:
+            yield f"{chart} as its workflow releases it", f"tidewheel-{chart}", chart, charts.released_values(chart)
 
 
 def _refusals(opened: charts.Charts) -> Iterator[Finding]:
@@ -111,7 +109,7 @@ def check_schemas(report: Report, rendered: Rendered) -> None:
     foreign: list[tuple[str, charts.Manifest]] = []
     for place, manifests in rendered.items():
         for manifest in manifests:
-            if manifest["apiVersion"].partition("/")[0] in OF_OPERATORS:
+            if operators.knows(manifest):
                 foreign.append((place, manifest))
                 continue
             for release in KUBERNETES:
@@ -191,7 +189,7 @@ def check_alerts(report: Report) -> None:
     findings = list(alerts.unsaid())
     report.ran("alerts.py", "of this repository", f"{len(alerts.rules())} alerts: words, runbooks, tests", findings)
     try:
-        with debian.program("promtool", "prometheus") as promtool, tempfile.TemporaryDirectory() as folder:
+        with debian.watcher("promtool", *watch.PROMTOOL) as promtool, tempfile.TemporaryDirectory() as folder:
             found = alerts.checked(promtool, Path(folder))
             report.ran("promtool", alerts.version_of(promtool), "check rules, test rules", found)
     except debian.NotHere as reason:

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 FACTS = frozenset({"certificate", "cluster", "environment", "region", "secrets", "traces", "volumes_key"})
 
 
@@ -29,19 +30,25 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """One chart as it is to stand in the cluster; of ours when it has no repository."""
+    """One chart as it is to stand in the cluster; of ours when it has no repository.
+
+    Attributes:
+        files: values whose text is a file of the repository.
+    """
 
     name: str
     chart: str
     namespace: str
     repository: str | None = None
     version: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def installation(self, values: Path) -> tuple[str, ...]:
         """Return the command that installs it, or upgrades it, and goes back when it does not get ready."""
         chart = str(HERE / self.chart) if self.repository is None else self.chart
         source = () if self.repository is None else ("--repo", self.repository, "--version", str(self.version))
         place = ("--namespace", self.namespace, "--values", str(values))
+        files = (word for value, path in self.files.items() for word in ("--set-file", f"{value}={ROOT / path}"))
         return (
             "helm",
             "upgrade",
@@ -50,6 +57,7 @@ class Release:
             chart,
             *source,
             *place,
+            *files,
             "--rollback-on-failure",
             "--wait",
             "--timeout",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 from tests.chaos.proxy import Proxy, open_proxy
 from tests.deploy.charts import Container, Manifest, of_kind
+from tests.deploy.roles import made_roles
 from tests.support import wait_until
 
 from tidewheel_cli.embedded.binaries import valkey_binary
@@ -36,6 +37,9 @@ class Cluster:
     Attributes:
         containers: each service's process, and those of what else was asked for.
         migrate: the process of the migration hook.
+        database: the address of PostgreSQL for services, through the link.
+        owner: the same for the migration hook.
+        others: the same for the example's backend and its handlers, which have tables of their own.
         mounted: stands for the root of the file system in which files are mounted.
         postgres: the link to PostgreSQL.
         redis: the link to Redis.
@@ -47,6 +51,8 @@ class Cluster:
     containers: dict[str, Container]
     migrate: Container
     database: str
+    owner: str
+    others: str
     postgres: Proxy
     redis: Proxy
     users: Mapping[str, str]
@@ -58,7 +64,8 @@ class Cluster:
     def secret(self, service: str) -> dict[str, str]:
         """Return what the Secret of a service holds."""
         return {
-            "database-url": self.database,
+            "database-url": {"migrate": self.owner, "backend": self.others}.get(service, self.database),
+            "reminders-database-url": self.others,
             "redis-url": f"redis://{service}:{self.users.get(service)}@127.0.0.1:{self.redis.port}/0",
             "keys": f"2026:{'A' * 43}",
             "bootstrap-api-key": API_KEY,
@@ -84,7 +91,7 @@ class Cluster:
 
     async def migrated(self) -> None:
         """Run the migration hook to its end."""
-        await finish(self._program("migrate", self.migrate, "gateway"))
+        await finish(self._program("migrate", self.migrate, "migrate"))
 
     async def asks(self, service: str, probe: str) -> int:
         """Ask as the kubelet does; 0 when nobody answers."""
@@ -145,7 +152,7 @@ async def opened_cluster(
 
     Args:
         rendered: the objects of the charts.
-        database: the address of PostgreSQL.
+        database: the address of PostgreSQL for a superuser.
         directory: where logs and mounted files are.
         trust: whom the certificates of the services are trusted from.
     """
@@ -158,11 +165,16 @@ async def opened_cluster(
         link = urlsplit(database)
         postgres = await opened.enter_async_context(open_proxy("postgres", link.port or 5432))
         redis = await opened.enter_async_context(open_proxy("redis", port))
-        place = f"{link.username}:{link.password}@127.0.0.1:{postgres.port}"
+        roles = await made_roles(database)
+        places = {
+            role: link._replace(netloc=f"{login}@127.0.0.1:{postgres.port}").geturl() for role, login in roles.items()
+        }
         yield Cluster(
             containers={service: Container.of(workload) for service, (workload,) in workloads.items()},
             migrate=Container.of(hook),
-            database=link._replace(netloc=place).geturl(),
+            database=places["services"],
+            owner=places["schema"],
+            others=link._replace(netloc=f"{link.username}:{link.password}@127.0.0.1:{postgres.port}").geturl(),
             postgres=postgres,
             redis=redis,
             users=users,

@@ -13,7 +13,7 @@ _PLAIN = {"database": {"sslMode": "prefer", "ca": {"configMap": ""}}, "redis": {
 _SCALED = {"autoscaling": {"by": "backlog", "prometheus": "http://prometheus:9090"}}
 _HANDLERS = {
     "settings": {"handlers": ["reminders.handlers", "tidewheel_executor.demo"], "concurrency": 2},
-    "secretEnvironment": {"REMINDERS_DATABASE_URL": "database-url"},
+    "secretEnvironment": {"REMINDERS_DATABASE_URL": "reminders-database-url"},
 }
 _AUTHORITY = "tidewheel-gateway-ca"
 

@@ -70,6 +70,26 @@ def test_what_is_there_already_stays(certs: ModuleType, tmp_path: Path) -> None:
     assert make() == make()
 
 
+def test_another_authority_signs_everything_anew_and_leaves_passwords_and_keys(
+    certs: ModuleType, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+
+    def found() -> dict[Path, bytes]:
+        certs.main(private, tmp_path / "env")
+        return {path: path.read_bytes() for path in private.rglob("*") if path.is_file()}
+
+    before = found()
+    for pattern in ("ca/ca.*", "*/tls.crt", "*/tls.key"):  # as docs/operations/certificates.md says
+        for path in private.glob(pattern):
+            path.unlink()
+    after = found()
+    assert before.keys() == after.keys()
+    changed = {path.name for path in before if before[path] != after[path]}
+    same = {path.name for path in before if before[path] == after[path]}
+    assert (changed, same & changed) == ({"ca.crt", "ca.key", "tls.crt", "tls.key"}, set())
+
+
 def test_only_the_folder_above_keeps_others_out_and_nobody_is_given_the_authoritys_key(
     certs: ModuleType, tmp_path: Path
 ) -> None:

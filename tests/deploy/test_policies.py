@@ -56,6 +56,7 @@ BROKEN: list[tuple[str, str, Break, str]] = [
     ("anywhere", "NetworkPolicy", lambda it: egress(it).append({}), "may reach everything"),
     ("no link", "NetworkPolicy", lambda it: egress(it).pop(), "cannot reach redis"),
     ("open", "NetworkPolicy", lambda it: it["spec"]["ingress"][0].pop("from"), "anybody may call it"),
+    ("nowhere", "Service", lambda it: it["spec"]["ports"][0].update(targetPort="web"), "have no port web"),
     ("no account", "ServiceAccount", lambda it: it["metadata"].update(name="x"), "service account is not made"),
 ]
 

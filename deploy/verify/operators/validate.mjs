@@ -1,12 +1,7 @@
 // Reads a JSON list of objects from standard input and writes a JSON list: what each one's operator would refuse, or null.
-const packages = {
-  "cert-manager.io": "cert-manager",
-  "external-secrets.io": "external-secrets",
-  "gateway.networking.k8s.io": "gateway-api",
-  "keda.sh": "keda",
-  "monitoring.coreos.com": "prometheus-operator",
-  "traefik.io": "traefik",
-};
+import { readFileSync } from "node:fs";
+
+const packages = JSON.parse(readFileSync(new URL("groups.json", import.meta.url)));
 
 async function refused(object) {
   const group = object.apiVersion.split("/")[0];

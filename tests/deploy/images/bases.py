@@ -1,16 +1,18 @@
 """The images that ours start from and stand beside: the official ones, or stand-ins where no registry answers."""
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import yaml
 from pydantic import Field
 from pydantic_settings import BaseSettings
-from tests.deploy.images.engine import Engine, NoEngine
+from tests.deploy.images.engine import REPOSITORY, Engine, NoEngine
 
 PYTHON = "python:3.12-slim-bookworm"
 STANDINS = Path(__file__).with_name("standins")
@@ -20,12 +22,23 @@ _BASE = "tidewheel-verify/base"
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
+_STANDINS = ("postgres", "redis", "traefik", "prometheus", "alertmanager")
+FILES = ("compose.yaml", "deploy/compose/watch.yaml")
+_IMAGE = re.compile(r"\$\{(?P<variable>\w+_IMAGE):-(?P<image>[^}]+)\}")
+
+
 class Chosen(BaseSettings):
     """What the caller chose, by the variables of compose.yaml."""
 
     base: Annotated[str, Field(min_length=1)] | None = None
     postgres_image: Annotated[str, Field(min_length=1)] | None = None
     redis_image: Annotated[str, Field(min_length=1)] | None = None
+    traefik_image: Annotated[str, Field(min_length=1)] | None = None
+    prometheus_image: Annotated[str, Field(min_length=1)] | None = None
+    alertmanager_image: Annotated[str, Field(min_length=1)] | None = None
+    grafana_image: Annotated[str, Field(min_length=1)] | None = None
+    tempo_image: Annotated[str, Field(min_length=1)] | None = None
+    otel_collector_image: Annotated[str, Field(min_length=1)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,39 +46,52 @@ class Bases:
     """What compose.yaml is told to use.
 
     Attributes:
-        standins: whether these are not the official images.
+        base: what our images start from.
+        images: the image of each service that is not ours.
+        standins: those of them that are not the official ones.
+        lacking: services whose image cannot be had here.
     """
 
     base: str
-    postgres: str
-    redis: str
-    standins: bool
+    images: Mapping[str, str]
+    standins: Sequence[str]
+    lacking: Sequence[str]
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables of compose.yaml."""
-        return {"BASE": self.base, "POSTGRES_IMAGE": self.postgres, "REDIS_IMAGE": self.redis}
+        variables = {service: variable for service, (variable, _) in official().items()}
+        return {"BASE": self.base, **{variables[service]: image for service, image in self.images.items()}}
 
 
-async def find_bases(engine: Engine, official: Mapping[str, str]) -> Bases:
+def official() -> dict[str, tuple[str, str]]:
+    """Return each service that is not ours, with the variable that replaces its image, and its official image."""
+    texts = ((REPOSITORY / name).read_text(encoding="utf-8") for name in FILES)
+    services = {name: told for text in texts for name, told in yaml.safe_load(text)["services"].items()}
+    found = {name: _IMAGE.fullmatch(told.get("image", "")) for name, told in services.items()}
+    return {name: (match["variable"], match["image"]) for name, match in found.items() if match}
+
+
+async def find_bases(engine: Engine) -> Bases:
     """Return images that are here, pulled or made.
 
-    Args:
-        engine: where they are to be.
-        official: the images of compose.yaml, by its variables.
-
     Raises:
-        NoEngine: none can be had.
+        NoEngine: there is no base for ours, and none can be made.
     """
     chosen = Chosen()
     base = chosen.base or await _base(engine)
-    if chosen.postgres_image and chosen.redis_image:
-        return Bases(base=base, postgres=chosen.postgres_image, redis=chosen.redis_image, standins=False)
-    if base == PYTHON and await _pulled(engine, official["POSTGRES_IMAGE"]):
-        await engine.does("docker", "pull", "--quiet", official["REDIS_IMAGE"])
-        return Bases(base=base, postgres=official["POSTGRES_IMAGE"], redis=official["REDIS_IMAGE"], standins=False)
-    made = {target: await _standin(engine, target, base) for target in ("postgres", "redis")}
-    return Bases(base=base, **made, standins=True)
+    images, standins, lacking = {}, [], []
+    for service, (variable, image) in official().items():
+        if given := getattr(chosen, variable.lower()):
+            images[service] = given
+        elif base == PYTHON and await _pulled(engine, image):
+            images[service] = image
+        elif service in _STANDINS:
+            images[service] = await _standin(engine, service, base)
+            standins.append(service)
+        else:
+            lacking.append(service)
+    return Bases(base=base, images=images, standins=standins, lacking=lacking)
 
 
 async def _pulled(engine: Engine, image: str) -> bool:

@@ -8,6 +8,7 @@ from tests.deploy.images.engine import Engine
 
 SERVICES = ("gateway", "scheduler", "dispatcher", "executor", "reaper")
 USER = "10001:10001"
+COMPOSE_FOLDER = "deploy/compose"
 
 _LABELS = ("title", "description", "version", "revision", "licenses")
 
@@ -21,6 +22,12 @@ async def build(engine: Engine, service: str, base: str, image: str, *flags: str
     """Build the image of a service."""
     arguments = ("--build-arg", f"SERVICE={service}", "--build-arg", f"BASE={base}", "--build-arg", "REVISION=verified")
     await engine.does("docker", "build", "--network", "host", *arguments, "--tag", image, *flags, ".")
+
+
+async def build_flower(engine: Engine, base: str, image: str) -> None:
+    """Build the image of Flower."""
+    file = ("--file", f"{COMPOSE_FOLDER}/flower.Dockerfile", "--build-arg", f"BASE={base}")
+    await engine.does("docker", "build", "--network", "host", *file, "--tag", image, COMPOSE_FOLDER)
 
 
 async def inspect(engine: Engine, image: str) -> dict[str, Any]:

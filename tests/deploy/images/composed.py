@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.images.bases import Bases
-from tests.deploy.images.engine import REPOSITORY, Engine
+from tests.deploy.images.bases import FILES, Bases
+from tests.deploy.images.built import SERVICES
+from tests.deploy.images.engine import REPOSITORY, Compose, Engine
 from tests.support import wait_until
 
 from tidewheel_cli.embedded.ports import free_ports
 
 CERTS = REPOSITORY / "deploy" / "compose" / "certs.py"
 
+_PORTS = ("TIDEWHEEL", "TIDEWHEEL_HTTPS", "PROMETHEUS", "ALERTMANAGER", "GRAFANA", "FLOWER")
 _SLOW = 180.0  # seconds; five processes start on a busy machine
 
 
@@ -29,6 +31,9 @@ class Composed:
         private: the folder of its certificates and secrets.
         command: Compose, with its files.
         url: where the API is called.
+        edge: where it is called through Traefik.
+        watch: where each of those that watch answers.
+        services: all that run.
     """
 
     engine: Engine
@@ -37,11 +42,19 @@ class Composed:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     url: str
+    edge: str
+    watch: Mapping[str, str]
+    services: tuple[str, ...]
 
     @property
     def network(self) -> str:
         """The network of the stores."""
         return f"{self.project}_stores"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that all of its certificates are signed with."""
+        return self.private / "ca" / "ca.crt"
 
     def secret(self, place: str) -> str:
         """Return what a file of the secrets holds."""
@@ -70,16 +83,16 @@ class Composed:
 
         async def all_are() -> bool:
             found = await self.containers()
-            return all(found[service]["State"].get("Health", {}).get("Status") == "healthy" for service in services)
+            return all(_is_well(found[service]["State"]) for service in services)
 
         await wait_until(all_are, timeout=_SLOW, what=f"{', '.join(services)} to be healthy")
 
-    async def demo(self) -> str:
-        """Run `make demo` against the gateway, over TLS."""
+    async def demo(self, url: str) -> str:
+        """Run `make demo` against an address of the API, over TLS."""
         return await self.engine.does(
-            *("make", "demo", f"TARGET={self.url}"),
+            *("make", "demo", f"TARGET={url}"),
             environment={
-                "TIDEWHEEL_CA": str(self.private / "ca" / "ca.crt"),
+                "TIDEWHEEL_CA": str(self.authority),
                 "TIDEWHEEL_API_KEY": self.secret("secrets/gateway/tidewheel_bootstrap_api_key"),
             },
         )
@@ -97,34 +110,45 @@ class Composed:
         await wait_until(restarted, timeout=_SLOW, what=f"{service} to be started again")
 
 
+def _is_well(state: Mapping[str, Any]) -> bool:
+    """Two images hold nothing but their program, so that no health check can run in them."""
+    return bool(state["Health"]["Status"] == "healthy" if "Health" in state else state["Running"])
+
+
 @asynccontextmanager
-async def composed(engine: Engine, bases: Bases, version: str, folder: Path) -> AsyncIterator[Composed]:
+async def composed(
+    engine: Engine, compose: Compose, bases: Bases, version: str, folder: Path
+) -> AsyncIterator[Composed]:
     """Start the project, without building anything, and take it and its data away at the end."""
-    compose, _ = await engine.compose()
     private = folder / "private"
     process = await asyncio.create_subprocess_exec(sys.executable, str(CERTS), str(private), str(folder / "env"))
     assert await process.wait() == 0
-    port, https = free_ports(2)
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     project = f"tidewheel-verify-{secrets.token_hex(3)}"
     environment = {
         **bases.environment,
+        **{f"{name}_PORT": str(port) for name, port in ports.items()},
         "TIDEWHEEL_PRIVATE": str(private),
         "TIDEWHEEL_VERSION": version,
-        "TIDEWHEEL_PORT": str(port),
-        "TIDEWHEEL_HTTPS_PORT": str(https),
-        "COMPOSE_FILE": "compose.yaml",
+        "TIDEWHEEL_CELERY_EVENTS": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel-collector:4318" if "otel-collector" in bases.images else "",
+        "COMPOSE_FILE": ":".join(FILES),
+        "COMPOSE_PROFILES": "edge,observability,flower",
         "COMPOSE_PROJECT_NAME": project,
     }
     started = Composed(
         engine=engine,
         project=project,
         private=private,
-        command=compose,
+        command=compose.command,
         environment=environment,
-        url=f"https://localhost:{port}",
+        url=f"https://localhost:{ports['TIDEWHEEL']}",
+        edge=f"https://localhost:{ports['TIDEWHEEL_HTTPS']}",
+        watch={name: f"https://localhost:{ports[name.upper()]}" for name in ("prometheus", "alertmanager", "flower")},
+        services=(*bases.images, *SERVICES, "flower"),
     )
     try:
-        await started.does("up", "--detach", "--no-build")
+        await started.does("up", "--detach", "--no-build", *started.services)
         yield started
     finally:
-        await engine.tries(*compose, "down", "--volumes", "--timeout", "20", environment=environment)
+        await engine.tries(*compose.command, "down", "--volumes", "--timeout", "20", environment=environment)

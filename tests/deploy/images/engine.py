@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.deploy.charts import verifier
 from tests.support import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
@@ -31,6 +32,14 @@ class Done:
 
     code: int
     output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compose:
+    """How Compose is called here."""
+
+    command: tuple[str, ...]
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +75,27 @@ class Engine:
         """Tell whether an image is here."""
         return (await self.tries("docker", "image", "inspect", image)).code == 0
 
-    async def compose(self) -> tuple[tuple[str, ...], str]:
-        """Return how Compose is called here, and its version.
 
-        Raises:
-            NoEngine: it is not installed.
-        """
-        for command in _COMPOSE:
-            if shutil.which(command[0]):
-                told = await self.tries(*command, "version", "--short")
-                if told.code == 0:
-                    return command, told.output.strip()
-        raise NoEngine("neither `docker compose` nor `docker-compose` is installed")
+@asynccontextmanager
+async def compose_here(engine: Engine) -> AsyncIterator[Compose]:
+    """Find Compose on this machine; where there is none, use that of Debian for as long as this lasts.
+
+    Raises:
+        NoEngine: there is none.
+    """
+    for command in _COMPOSE:
+        if shutil.which(command[0]):
+            told = await engine.tries(*command, "version", "--short")
+            if told.code == 0:
+                yield Compose(command=command, version=told.output.strip())
+                return
+    debian = verifier("debian")
+    try:
+        with debian.program("docker-compose", "docker-compose", release=debian.NEWER) as found:
+            told = await engine.tries(str(found), "version", "--short")
+            yield Compose(command=(str(found),), version=told.output.strip())
+    except debian.NotHere as reason:
+        raise NoEngine(f"neither `docker compose` nor `docker-compose` is installed, and {reason}") from None
 
 
 async def run(*command: str, environment: Mapping[str, str] | None = None) -> Done:
@@ -153,3 +171,4 @@ async def _started(folder: Path) -> AsyncIterator[Engine]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+        await run("umount", f"{folder}/exec/netns/default")  # dockerd leaves it, and the folder could not be removed

@@ -10,21 +10,19 @@ from tests.deploy.images.built import SERVICES, tag
 from tests.deploy.images.composed import Composed
 from tests.deploy.images.engine import Done
 
-STORES = ("postgres", "redis")
-
 _REFUSED_BY_POSTGRES = re.compile(r"no pg_hba\.conf entry for host .*no encryption")
 _REFUSED_BY_REDIS = re.compile(r"reset by peer|closed the connection|I/O error", re.IGNORECASE)
 
 
 async def coming_up(stack: Composed) -> list[str]:
     """Wait until all that lasts is healthy; the migration has ended by then, or nothing would have started."""
-    await stack.healthy(*STORES, *SERVICES)
+    await stack.healthy(*stack.services)
     return []
 
 
-async def demo(stack: Composed) -> list[str]:
+async def demo(stack: Composed, url: str) -> list[str]:
     """Return what the demo says when it does not end well."""
-    said = await stack.demo()
+    said = await stack.demo(url)
     return [] if "Everything ended as it should" in said else [said[-1500:]]
 
 
@@ -60,20 +58,24 @@ async def plaintext(stack: Composed, bases: Bases) -> list[str]:
     password = stack.secret("postgres/password")
     for mode, refused in (("disable", True), ("verify-full", False)):
         address = f"host=postgres user=tidewheel dbname=tidewheel sslmode={mode} sslrootcert=/ca/ca.crt"
-        done = await _asks(stack, bases.postgres, f"PGPASSWORD={password}", "psql", address, "-Atc", "SELECT 1")
+        done = await _asks(
+            stack, bases.images["postgres"], f"PGPASSWORD={password}", "psql", address, "-Atc", "SELECT 1"
+        )
         if refused != bool(done.code and _REFUSED_BY_POSTGRES.search(done.output)) or (not refused and done.code):
             found.append(f"PostgreSQL with sslmode={mode}: {done.output[-300:]}")
-    plain = await _asks(stack, bases.redis, "A=", "valkey-cli", "-h", "redis", "ping")
+    plain = await _asks(stack, bases.images["redis"], "A=", "valkey-cli", "-h", "redis", "ping")
     if not _REFUSED_BY_REDIS.search(plain.output):
         found.append(f"Redis without TLS: {plain.output[-300:]}")
-    safe = await _asks(stack, bases.redis, "A=", "valkey-cli", "-h", "redis", "--tls", "--cacert", "/ca/ca.crt", "ping")
+    safe = await _asks(
+        stack, bases.images["redis"], "A=", "valkey-cli", "-h", "redis", "--tls", "--cacert", "/ca/ca.crt", "ping"
+    )
     if safe.output.strip() != "PONG":
         found.append(f"Redis with TLS: {safe.output[-300:]}")
     return [*found, *await _http(stack)]
 
 
 async def _asks(stack: Composed, image: str, variable: str, *command: str) -> Done:
-    authority = f"{stack.private / 'ca' / 'ca.crt'}:/ca/ca.crt:ro"
+    authority = f"{stack.authority}:/ca/ca.crt:ro"
     given = ("--rm", "--network", stack.network, "--volume", authority, "--env", variable)
     program, *arguments = command
     return await stack.engine.tries("docker", "run", *given, "--entrypoint", program, image, *arguments)
@@ -90,11 +92,11 @@ async def _http(stack: Composed) -> list[str]:
 
 async def healing(stack: Composed, version: str) -> list[str]:
     """Kill each container in turn, and say where the stack does not come back as it was."""
-    for service in (*STORES, *SERVICES):
+    for service in stack.services:
         await stack.crash(service, tag("reaper", version))
         await stack.healthy(service)
-    await stack.healthy(*STORES, *SERVICES)
-    return await demo(stack)
+    await stack.healthy(*stack.services)
+    return await demo(stack, stack.edge)
 
 
 async def ending(stack: Composed) -> list[str]:

@@ -4,16 +4,15 @@ Exit codes: 0 all that could run was content, 1 something is wrong.
 """
 
 import asyncio
-import re
 import sys
 import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
 
-from tests.deploy.images import built, promises
+from tests.deploy.images import around, beside, built, promises
 from tests.deploy.images.bases import Bases, find_bases
-from tests.deploy.images.composed import composed
-from tests.deploy.images.engine import REPOSITORY, Engine, Failed, NoEngine, engine_here
+from tests.deploy.images.composed import Composed, composed
+from tests.deploy.images.engine import Compose, Engine, Failed, NoEngine, compose_here, engine_here
 
 VERSION = "verify"
 
@@ -42,23 +41,20 @@ def say(outcome: str, line: str) -> None:
     sys.stdout.flush()
 
 
-def official() -> dict[str, str]:
-    """Return the images that compose.yaml names, by the variable that replaces each."""
-    text = (REPOSITORY / "compose.yaml").read_text(encoding="utf-8")
-    return dict(re.findall(r"image: \$\{(\w+_IMAGE):-([^}]+)\}", text))
-
-
 async def main() -> int:
     """Check everything that can be checked here."""
     report = Report()
     try:
-        async with engine_here() as engine:
-            compose, version = await engine.compose()
+        async with engine_here() as engine, compose_here(engine) as compose:
             mine = ", started for this" if engine.started else ""
-            say("", f"engine {engine.version}{mine}; {' '.join(compose)} {version}")
-            bases = await find_bases(engine, official())
-            say("", f"base {bases.base}; {bases.postgres} and {bases.redis}{' (stand-ins)' if bases.standins else ''}")
-            await _check(report, engine, bases)
+            say("", f"engine {engine.version}{mine}; Compose {compose.version}")
+            bases = await find_bases(engine)
+            say("", f"base {bases.base}; {', '.join(f'{name}: {image}' for name, image in bases.images.items())}")
+            if bases.standins:
+                say("", f"no registry answers, so these stand in: {', '.join(bases.standins)}")
+            for name in bases.lacking:
+                say("skipped", f"{name}: no registry answers, and no package index has its program")
+            await _check(report, engine, compose, bases)
     except NoEngine as reason:
         say("skipped", f"images and compose.yaml: {reason}.")
     except Failed as failure:
@@ -67,7 +63,19 @@ async def main() -> int:
     return int(report.failed)
 
 
-async def _check(report: Report, engine: Engine, bases: Bases) -> None:
+async def _check(report: Report, engine: Engine, compose: Compose, bases: Bases) -> None:
+    await _images(report, engine, bases)
+    with tempfile.TemporaryDirectory(prefix="tidewheel-compose-") as folder:
+        async with composed(engine, compose, bases, VERSION, Path(folder)) as stack:
+            await report.check(f"all become healthy: {', '.join(stack.services)}", promises.coming_up(stack))
+            say("", f"running: {await around.versions(stack)}")
+            await _closed(report, stack, bases)
+            await _working(report, stack)
+            await report.check("each is killed and comes back; the demo ends well", promises.healing(stack, VERSION))
+            await report.check("the services end by themselves when they are stopped", promises.ending(stack))
+
+
+async def _images(report: Report, engine: Engine, bases: Bases) -> None:
     for service in built.SERVICES:
         image = built.tag(service, VERSION)
         await built.build(engine, service, bases.base, image)
@@ -76,20 +84,23 @@ async def _check(report: Report, engine: Engine, bases: Bases) -> None:
         what = f"{image}: {size / 1e6:.0f} MB, {over / 1e6:.0f} MB over its base; no root, labels, refuses in words"
         await report.check(what, built.findings(engine, image))
     await report.check("two builds of the executor have the same layers", _twice(engine, bases))
-    with tempfile.TemporaryDirectory(prefix="tidewheel-compose-") as folder:
-        async with composed(engine, bases, VERSION, Path(folder)) as stack:
-            await report.check("compose.yaml: every container becomes healthy", promises.coming_up(stack))
-            await report.check(
-                "no root, no writable root, no capability, no secret in sight", promises.hardening(stack)
-            )
-            await report.check(
-                "plaintext is refused by PostgreSQL, Redis and the gateway", promises.plaintext(stack, bases)
-            )
-            await report.check(f"make demo TARGET={stack.url}", promises.demo(stack))
-            await report.check(
-                "each container is killed and comes back; the demo ends well", promises.healing(stack, VERSION)
-            )
-            await report.check("the services end by themselves when they are stopped", promises.ending(stack))
+    await beside.build(engine, bases.base, VERSION)
+    await built.build_flower(engine, bases.base, built.tag("flower", VERSION))
+
+
+async def _closed(report: Report, stack: Composed, bases: Bases) -> None:
+    await report.check("no root, no writable root, no capability, no secret in sight", promises.hardening(stack))
+    await report.check("plaintext is refused by PostgreSQL, Redis and the gateway", promises.plaintext(stack, bases))
+    await report.check("Traefik lets the API through and nothing else, over TLS alone", around.edge(stack))
+
+
+async def _working(report: Report, stack: Composed) -> None:
+    await report.check(f"make demo TARGET={stack.url}", promises.demo(stack, stack.url))
+    await report.check(f"through Traefik: make demo TARGET={stack.edge}", promises.demo(stack, stack.edge))
+    await report.check("Prometheus reads all five, has all alerts, knows whom to call", around.watching(stack))
+    await report.check("Flower sees the executor, and nobody without a password", around.flower(stack))
+    await report.check("tidewheel/cli: the canary's task comes back", beside.canary(stack, VERSION))
+    await report.check("tidewheel/backend: the example is ready beside the stack", beside.backend(stack, VERSION))
 
 
 async def _twice(engine: Engine, bases: Bases) -> list[str]:

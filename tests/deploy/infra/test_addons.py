@@ -93,6 +93,15 @@ def test_a_chart_of_others_has_an_exact_version_and_values_of_ours() -> None:
     assert {path.stem for path in (ADDONS / "values").glob("*.yaml")} == {each["name"] for each in releases()}
 
 
+def test_every_dashboard_is_given_to_grafana_in_the_cluster_too() -> None:
+    shown = {Path(path) for each in releases() for path in each.get("files", {}).values()}
+    folder = Path("deploy/observability/grafana/dashboards")
+    assert shown == {folder / path.name for path in (REPOSITORY / folder).glob("*.json")}
+    values = yaml.safe_load((ADDONS / "values/prometheus.yaml").read_text(encoding="utf-8"))
+    label = values["grafana"]["sidecar"]["dashboards"]["label"]
+    assert f"{label}:" in (ADDONS / "charts/dashboards/templates/dashboards.yaml").read_text(encoding="utf-8")
+
+
 def test_terraform_says_all_that_the_installer_asks_for() -> None:
     output = (REPOSITORY / STACKS / "modules/platform/outputs.tf").read_text(encoding="utf-8")
     block = output[output.index('output "addons"') :]

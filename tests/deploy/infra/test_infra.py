@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.deploy.infra import standin
 from tests.deploy.infra.terraform import REPOSITORY, STACKS, terraform_here
 from tests.deploy.infra.verify import formatting, validation
 
@@ -84,6 +85,22 @@ def test_every_service_has_an_image_repository_a_secret_and_a_role() -> None:
     listed = re.search(r"own\s+= \[([^\]]*)\]", platform)
     assert listed is not None
     assert sorted(re.findall(r'"(\w+)"', listed[1])) == SERVICES
+
+
+def test_every_entry_of_the_store_that_the_example_reads_is_one_that_terraform_makes() -> None:
+    example = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "deploy" / "eks").glob("*.yaml")}
+    read = {name for text in example.values() for name in re.findall(r"remoteKey: tidewheel-dev/([\w-]+)", text)}
+    platform = (REPOSITORY / STACKS / "modules/platform/main.tf").read_text(encoding="utf-8")
+    made = {*SERVICES, "backend", *re.findall(r"^    \{ ([\w-]+) = \"", platform, re.MULTILINE)}
+    assert set(example) == {*DELIVERED, "shared"}
+    assert {"migrate", "canary", "redis-users"} <= read <= made
+
+
+def test_every_module_is_applied_to_moto_or_it_is_said_why_not() -> None:
+    modules = {path.name for path in (REPOSITORY / STACKS / "modules").iterdir() if path.is_dir()}
+    assert modules | {"state"} == {*standin.modules().split(", "), *standin.UNSERVED}
+    tested = {path.parent.name for path in (REPOSITORY / STACKS / "modules").glob("*/tests")}
+    assert modules == tested
 
 
 def test_a_kept_thing_is_guarded_and_a_guard_can_be_lifted_by_its_variable_only() -> None:

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.deploy.infra import linters
-from tests.deploy.infra.linters import MOTO_AND_ZIZMOR as TOOLS
+from tests.deploy.infra.linters import INFRA_TOOLS as TOOLS
+from tests.deploy.infra.standin import UNSERVED
 from tests.deploy.infra.standin import findings as moto_findings
+from tests.deploy.infra.standin import modules as moto_modules
 from tests.deploy.infra.terraform import Terraform, stacks, terraform_here
 
 LINTERS = (
@@ -48,7 +50,11 @@ def _terraform(terraform: Terraform | str) -> Iterable[bool]:
     if moto is None:
         _say("skipped", "moto: its environment cannot be installed")
         return
-    yield _ran(f"{name} on moto {moto}: from apply to destroy, with the guard", list(moto_findings(terraform)))
+    yield _ran(
+        f"{name} on moto {moto}: {moto_modules()}, from apply to destroy, with the guard", [*moto_findings(terraform)]
+    )
+    for module, reason in UNSERVED.items():
+        _say("skipped", f"moto for {module}: {reason}; `terraform test` has it")
 
 
 def formatting(terraform: Terraform) -> list[str]:
