@@ -42,7 +42,7 @@ async def test_a_task_is_submitted_waited_for_and_read_again(run: Run) -> None:
     done = await run("get", task_id)
     assert (done.exit_code, '"to": "you"' in done.stdout) == (0, True)
     missing = await run("get", UNKNOWN)
-    assert (missing.exit_code, "Nothing of yours has this id" in missing.stderr) == (3, True)
+    assert (missing.exit_code, "Nothing of yours is there" in missing.stderr) == (3, True)
     assert (await run("redrive", task_id)).exit_code == 5, "what is complete stays so"
 
 

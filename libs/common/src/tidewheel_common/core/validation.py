@@ -1,9 +1,10 @@
 """Holds a document against its model, and says in sentences which fields are wrong."""
 
 import json
+from collections.abc import Collection
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from tidewheel_common.core.errors import TidewheelError
@@ -72,6 +73,24 @@ def sentence(detail: ErrorDetails) -> str:
 def _fault(detail: ErrorDetails, pointer: str) -> Fault:
     place = "".join(f"/{escape(str(part))}" for part in detail["loc"])
     return Fault(code=detail["type"], pointer=f"{pointer}{place}", detail=sentence(detail))
+
+
+def patch_config(example: dict[str, Any], *, clearable: Collection[str]) -> ConfigDict:
+    """Return the configuration of a patch's model: its schema takes a null only where one clears the field."""
+
+    def say(schema: dict[str, Any]) -> None:
+        for name, field in schema["properties"].items():
+            field.pop("default", None)
+            if name not in clearable:
+                _never_null(field)
+        schema["examples"] = [example]
+
+    return ConfigDict(json_schema_extra=say)
+
+
+def _never_null(field: dict[str, Any]) -> None:
+    kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
+    field |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
 def given(patch: BaseModel, *, clearable: frozenset[str]) -> dict[str, Any] | list[Fault]:
