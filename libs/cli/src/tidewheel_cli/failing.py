@@ -86,8 +86,11 @@ def sentence(error: TidewheelError | ClientError) -> str:
     match error:
         case NotFound():
             return (
-                f"Nothing of yours has this id: it is mistyped, another tenant's, or removed by now.{_request(error)}"
+                "Nothing of yours is there: the id is mistyped or another tenant's, it was removed, "
+                f"or --url leads elsewhere.{_request(error)}"
             )
+        case Unauthorized():
+            return f"The key does not open this gateway; give another one with --api-key.{_request(error)}"
         case ApiError():
             places = "; ".join(f"{each.field}: {each.detail}" for each in error.errors)
             return f"{places or error.detail}{_request(error)}"
