@@ -168,6 +168,7 @@ async def test_many_tasks_are_reprioritised_and_cancelled_in_one_operation(run: 
     assert urgent.stdout == "reprioritise: 2 done, 0 could not be changed.\n"
     ended = json.loads((await run("operations", "create", "cancel", "--tag", tag, "--yes", "--json")).stdout)
     assert ended["id"] in (await run("operations", "list", "--json")).stdout
+    assert "cancel (dry run)" in (await run("operations", "list")).stdout
     followed = await run("operations", "get", ended["id"], "--follow")
     assert followed.stdout.endswith("over; 2 of 2 done, 0 could not be changed.\n")
     seen = documents(await run("list", "--tag", tag, "--json"))
@@ -180,7 +181,7 @@ async def test_a_rule_of_notification_is_kept_and_deleted(run: Run) -> None:
 
     told = "--email", "ops@example.org"
     wrong = await run("rules", "create", name, "--on", "ded", *told)
-    assert (wrong.exit_code, "/on/0: " in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "/on/0: " in wrong.stderr, "/on: " in wrong.stderr) == (2, True, False)
     made = (
         await run("rules", "create", name, "--on", "dead", "--on", "late", "--late-after", "5m", *told)
     ).stdout.strip()
@@ -245,5 +246,8 @@ async def test_a_key_is_made_for_a_tenant_opens_and_is_revoked(run: Run) -> None
 
     assert documents(await run("list", "--api-key", made["api_key"], "--json")) == [], "a tenant sees its own only"
     assert (await run("queues", "pause", "default", "--yes", "--api-key", made["api_key"])).exit_code == 4
+    ours = next(key for key, each in listed.items() if each["name"] == "bootstrap")
+    asked = await run("keys", "revoke", ours, stdin="n\n")
+    assert (asked.exit_code, "The commands of the stack that runs here use it" in asked.stderr) == (2, True)
     assert (await run("keys", "revoke", made["id"], "--yes")).exit_code == 0
     assert (await run("keys", "revoke", "nobody", "--yes")).exit_code == 3

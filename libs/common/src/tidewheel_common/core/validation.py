@@ -1,7 +1,7 @@
 """Holds a document against its model, and says in sentences which fields are wrong."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -46,7 +46,7 @@ def validate(model: type[Model], document: object, *, pointer: str = "", nul: bo
         return model.model_validate(document)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=False)
-        return [_fault(detail, pointer) for detail in details[:MOST_FAULTS]]
+        return [_fault(detail, pointer) for detail in details[:MOST_FAULTS] if not _follows(detail, details)]
 
 
 def encode_payload(payload: dict[str, Any], *, pointer: str = "") -> bytes | list[Fault]:
@@ -91,6 +91,14 @@ def patch_config(example: dict[str, Any], *, clearable: Collection[str]) -> Conf
 def _never_null(field: dict[str, Any]) -> None:
     kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
     field |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list is too short only because pydantic has left out what is wrong in it."""
+    if detail["type"] != "too_short":
+        return False
+    place = detail["loc"]
+    return any(len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in details)
 
 
 def given(patch: BaseModel, *, clearable: frozenset[str]) -> dict[str, Any] | list[Fault]:
