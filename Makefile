@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/reminders/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help sync up demo example test check format bench bench-peers lock-peers load chaos addons certs verify-charts verify-deploy verify-images verify-infra clean
+.PHONY: help sync up demo example test fuzz check format bench bench-peers lock-peers load chaos addons certs verify-charts verify-deploy verify-images verify-infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ example: $(SYNCED) ## a backend with reminders, and a Tidewheel beside it
 
 test: $(SYNCED) ## run every test on servers of its own; ARGS="tests/unit -k backoff"
 	@exec $(BIN)/pytest $(ARGS)
+
+fuzz: $(SYNCED) ## schemathesis against every call of the API; ARGS="-n 200 --seed 5"
+	@exec $(BIN)/python -m tests.fuzz.run $(ARGS)
 
 check: $(SYNCED) ## linter, format, types, import contracts, migrations
 	$(BIN)/ruff check
@@ -48,9 +51,9 @@ load: $(SYNCED) ## load any deployment: ARGS="sustained", burst, soak, spike; --
 bench-peers: $(SYNCED) ## run the same work through Tidewheel and its peers; ARGS="--rounds 5 --only tidewheel pgqueuer", --sweep
 	@exec $(BIN)/python -m tests.bench.peers.run $(ARGS)
 
-PEER_LOCKS := $(patsubst %.in,%.txt,$(wildcard tests/bench/peers/*/requirements.in))
+PEER_LOCKS := $(patsubst %.in,%.txt,$(wildcard tests/bench/peers/*/requirements.in) tests/fuzz/requirements.in)
 
-lock-peers: $(SYNCED) ## lock the environments of the peers to what is newest
+lock-peers: $(SYNCED) ## lock the environments of the peers, and of schemathesis, to what is newest
 	@for lock in $(PEER_LOCKS); do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--generate-hashes --custom-compile-command "make lock-peers" --output-file $$lock $${lock%.txt}.in || exit 1; done
 

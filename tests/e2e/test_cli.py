@@ -41,7 +41,8 @@ async def test_a_task_is_submitted_waited_for_and_read_again(run: Run) -> None:
     task_id = (await run("submit", "demo.echo", '{"to": "you"}')).stdout.strip()
     done = await run("get", task_id)
     assert (done.exit_code, '"to": "you"' in done.stdout) == (0, True)
-    assert (await run("get", UNKNOWN)).exit_code == 3
+    missing = await run("get", UNKNOWN)
+    assert (missing.exit_code, "Nothing of yours is there" in missing.stderr) == (3, True)
     assert (await run("redrive", task_id)).exit_code == 5, "what is complete stays so"
 
 
@@ -68,6 +69,14 @@ async def test_a_task_that_fails_or_is_late_has_an_exit_code_of_its_own(run: Run
     late = await run("submit", "demo.echo", "--delay", "1h", "--wait-timeout", "10ms", "--json")
     assert (late.exit_code, "still `waiting`" in late.stderr) == (7, True)
     await run("cancel", late.stderr.split()[2], "--yes")
+
+
+async def test_whoever_waits_long_is_told_what_for(run: Run) -> None:
+    late = await run("submit", "nobody.serves", "--wait-timeout", "4s")
+
+    assert late.exit_code == 7, late.output
+    assert "serves the handler nobody.serves. Start one that does." in late.stderr
+    await run("cancel", late.stderr.split(":")[0], "--yes")
 
 
 async def test_what_a_handler_logs_is_followed_to_the_end(run: Run) -> None:
@@ -159,6 +168,7 @@ async def test_many_tasks_are_reprioritised_and_cancelled_in_one_operation(run: 
     assert urgent.stdout == "reprioritise: 2 done, 0 could not be changed.\n"
     ended = json.loads((await run("operations", "create", "cancel", "--tag", tag, "--yes", "--json")).stdout)
     assert ended["id"] in (await run("operations", "list", "--json")).stdout
+    assert "cancel (dry run)" in (await run("operations", "list")).stdout
     followed = await run("operations", "get", ended["id"], "--follow")
     assert followed.stdout.endswith("over; 2 of 2 done, 0 could not be changed.\n")
     seen = documents(await run("list", "--tag", tag, "--json"))
@@ -169,9 +179,15 @@ async def test_a_rule_of_notification_is_kept_and_deleted(run: Run) -> None:
     name = uuid4().hex
     assert (await run("rules", "create", name, "--on", "dead")).exit_code == 2, "nobody is told"
 
-    made = (await run("rules", "create", name, "--on", "dead", "--email", "ops@example.org")).stdout.strip()
+    told = "--email", "ops@example.org"
+    wrong = await run("rules", "create", name, "--on", "ded", *told)
+    assert (wrong.exit_code, "/on/0: " in wrong.stderr, "/on: " in wrong.stderr) == (2, True, False)
+    made = (
+        await run("rules", "create", name, "--on", "dead", "--on", "late", "--late-after", "5m", *told)
+    ).stdout.strip()
     rules = {each["id"]: each for each in documents(await run("rules", "list", "--json"))}
-    assert (rules[made]["name"], rules[made]["on"], rules[made]["email"]) == (name, ["dead"], "ops@example.org")
+    assert (rules[made]["name"], rules[made]["on"], rules[made]["email"]) == (name, ["dead", "late"], "ops@example.org")
+    assert rules[made]["late_after"] == 300
     assert (await run("rules", "delete", made, "--yes")).exit_code == 0
     assert (await run("rules", "delete", made, "--yes")).exit_code == 3
 
@@ -230,5 +246,8 @@ async def test_a_key_is_made_for_a_tenant_opens_and_is_revoked(run: Run) -> None
 
     assert documents(await run("list", "--api-key", made["api_key"], "--json")) == [], "a tenant sees its own only"
     assert (await run("queues", "pause", "default", "--yes", "--api-key", made["api_key"])).exit_code == 4
+    ours = next(key for key, each in listed.items() if each["name"] == "bootstrap")
+    asked = await run("keys", "revoke", ours, stdin="n\n")
+    assert (asked.exit_code, "The commands of the stack that runs here use it" in asked.stderr) == (2, True)
     assert (await run("keys", "revoke", made["id"], "--yes")).exit_code == 0
     assert (await run("keys", "revoke", "nobody", "--yes")).exit_code == 3

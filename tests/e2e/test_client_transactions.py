@@ -16,6 +16,7 @@ from tests.stack import Stack
 from tests.support import wait_until
 
 from tidewheel_client import AsyncClient, ClientError, InvalidRequest, NotConfigured, NotFound
+from tidewheel_client.options import Notify
 from tidewheel_client.outbox import Outbox, Relay
 from tidewheel_client.sqlalchemy import Enqueuer
 from tidewheel_common.crypto.keyring import Keyring
@@ -23,7 +24,7 @@ from tidewheel_common.crypto.keyring import Keyring
 METADATA = MetaData()
 ORDERS = Table("orders", METADATA, Column("id", Uuid, primary_key=True))
 OUTBOX = Outbox(METADATA)
-LATE = {"on": ["late"], "late_after": timedelta(minutes=5), "email": "a@example.com"}
+LATE: Notify = {"on": ["late"], "late_after": timedelta(minutes=5), "email": "a@example.com"}
 
 
 @pytest.fixture

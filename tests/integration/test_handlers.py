@@ -73,6 +73,18 @@ async def test_a_refusal_does_not_repeat_what_was_sent(gateway: Gateway) -> None
     assert "hunter2" not in answer.text
 
 
+async def test_a_refusal_names_what_each_kind_of_value_would_have_needed(gateway: Gateway) -> None:
+    numbers = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
+    await learn(gateway, signature({"type": "object", "properties": {"x": numbers}}))
+
+    async def said(value: object) -> str:
+        body = {"handler": "reports.daily", "payload": {"x": value}}
+        return str((await gateway.http.post("/v1/tasks", json=body)).json()["errors"][0]["detail"])
+
+    assert await said("a") == 'This value is not of type "number"; or: This value is not of type "array".'
+    assert (await said([1, "b"])).endswith('or: This value is not of type "number" at 1.')
+
+
 async def test_each_item_of_a_batch_is_held_against_its_handler(gateway: Gateway) -> None:
     await learn(gateway, signature())
     tasks = [{"handler": "reports.daily", "payload": {"user_id": value}} for value in (1, "2", 3)]

@@ -14,7 +14,7 @@ from tidewheel_gateway.app import create_app
 from tidewheel_gateway.openapi import ProblemBody
 from tidewheel_gateway.problems import CATALOG
 from tidewheel_gateway.routes.actions import TaskPatch
-from tidewheel_gateway.schedule import SchedulePatch, ScheduleSubmission
+from tidewheel_gateway.schedule import CLEARABLE, SchedulePatch, ScheduleSubmission
 from tidewheel_gateway.settings import GatewaySettings
 
 
@@ -145,3 +145,11 @@ def test_no_call_hides_another(app: FastAPI, document: dict[str, Any]) -> None:
         if getattr(route, "include_in_schema", False) and hasattr(route, "path_format")
     }
     assert routed == served
+
+
+@pytest.mark.parametrize(("model", "clearable"), [(TaskPatch, {"timeout", "expires_at"}), (SchedulePatch, CLEARABLE)])
+def test_a_patch_takes_a_null_only_where_one_clears_the_field(model: type[BaseModel], clearable: set[str]) -> None:
+    fields = model.model_json_schema()["properties"]
+
+    assert {name for name, field in fields.items() if {"type": "null"} in field.get("anyOf", ())} == clearable
+    assert [name for name, field in fields.items() if "default" in field] == []

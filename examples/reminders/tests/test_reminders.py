@@ -116,6 +116,24 @@ async def test_a_reminder_says_when_in_one_way(http: httpx2.AsyncClient, fields:
     assert (await http.post("/reminders", json={"text": "Tea", **fields})).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("every", -5), ("cron", "nonsense"), ("due", "9999-12-01T09:00:00Z"), ("timezone", "Mars/Phobos")],
+)
+async def test_what_only_tidewheel_can_judge_is_refused_by_its_field(
+    http: httpx2.AsyncClient, field: str, value: object
+) -> None:
+    rule = {"cron": "0 9 * * *"} if field == "timezone" else {}
+
+    text = f"never: {field}"
+
+    answer = await http.post("/reminders", json={"text": text, **rule, field: value})
+
+    assert answer.status_code == 422, answer.text
+    assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", field]]
+    assert text not in [each["text"] for each in (await http.get("/reminders")).json()]
+
+
 async def test_a_short_computation_is_answered_and_a_long_one_found_later(http: httpx2.AsyncClient) -> None:
     short = await http.post("/distance?wait=30", json={"left": "kitten", "right": "sitting"})
     long = await http.post("/distance?wait=0", json={"left": "ab" * 1500, "right": "ba" * 1500})

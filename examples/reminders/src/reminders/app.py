@@ -7,9 +7,10 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from reminders import computations, health, routes
+from reminders.refusals import refuse
 from reminders.settings import Settings
 from reminders.tables import create_tables, open_engine
-from tidewheel_client import AsyncClient, Conflict
+from tidewheel_client import AsyncClient, Conflict, InvalidRequest
 from tidewheel_client.fastapi import lifespan
 from tidewheel_client.sqlalchemy import Enqueuer
 
@@ -38,6 +39,7 @@ def create_app(
         await engine.dispose()
 
     app = FastAPI(title="Reminders", lifespan=run)
+    app.add_exception_handler(InvalidRequest, refuse)
     app.include_router(routes.router)
     app.include_router(computations.router)
     app.include_router(health.router)

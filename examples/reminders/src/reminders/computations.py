@@ -31,8 +31,9 @@ class Computation(BaseModel):
 
     @classmethod
     def of(cls, task: Task) -> "Computation":
-        """Show a task to those who asked for the computation."""
-        return cls(id=task.id, state=task.state, result=task.result, error=task.error)
+        """Show a task to those who asked for the computation; of an error only what it says, not where in our code."""
+        error = task.error.partition("\n")[0] if task.error else None
+        return cls(id=task.id, state=task.state, result=task.result, error=error)
 
 
 @router.post("/distance")

@@ -91,13 +91,15 @@ async def show(session: AsyncSession, reminder: Reminder) -> ReminderView:
     """Return a reminder with its deliveries."""
     await session.flush()
     times = select(Delivery.delivered_at).where(Delivery.reminder_id == reminder.id).order_by(Delivery.delivered_at)
+    deliveries = list(await session.scalars(times))
     return ReminderView(
         id=reminder.id,
         text=reminder.text,
         due=reminder.due,
         recurring=reminder.schedule_id is not None,
-        delivered_at=reminder.delivered_at,
-        deliveries=list(await session.scalars(times)),
+        # Not the reminder's own column: a delivery may have been committed since the reminder was read.
+        delivered_at=deliveries[-1] if deliveries else None,
+        deliveries=deliveries,
     )
 
 

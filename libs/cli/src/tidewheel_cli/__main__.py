@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,8 +42,19 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(schedules.app, name="schedules")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidewheel {version('tidewheel-cli')}")
+        raise typer.Exit
+
+
 @app.callback()
-def tidewheel() -> None:
+def tidewheel(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """Tidewheel, a distributed task scheduling service."""
 
 

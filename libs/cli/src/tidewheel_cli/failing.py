@@ -40,9 +40,9 @@ class Exit(IntEnum):
 
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 the task, the check or the step failed; 2 not as it can be asked; 3 not found; "
-    "4 no valid key, or it may not; 5 in conflict with how things are; 6 the service is not available; 7 not done in "
-    "time. `schedules plan` exits 3 when there is something to do."
+    "Exit codes: 0 done; 1 the task, the check or the step failed; 2 it cannot be done as it was asked; 3 not there; "
+    "4 no valid key, or the key may not; 5 in conflict with how things are; 6 the service is not available; "
+    "7 not done in time. `schedules plan` exits 3 when there is something to do."
 )
 
 _CODES: Final[tuple[tuple[tuple[type[Exception], ...], Exit], ...]] = (
@@ -84,16 +84,26 @@ def exit_code(error: TidewheelError | ClientError) -> Exit:
 def sentence(error: TidewheelError | ClientError) -> str:
     """Return what went wrong as a person reads it."""
     match error:
+        case NotFound():
+            return (
+                "Nothing of yours is there: the id is mistyped or another tenant's, it was removed, "
+                f"or --url leads elsewhere.{_request(error)}"
+            )
+        case Unauthorized():
+            return f"The key does not open this gateway; give another one with --api-key.{_request(error)}"
         case ApiError():
             places = "; ".join(f"{each.field}: {each.detail}" for each in error.errors)
-            request = f" [request {error.request_id}]" if error.request_id else ""
-            return f"{places or error.detail}{request}"
+            return f"{places or error.detail}{_request(error)}"
         case TaskFailed():
             return f"{printable(str(error).partition(chr(10))[0])} `tidewheel get {error.task.id}` shows all of it."
         case Unreachable():
             return f"{error} Is it running, and is --url its address?"
         case _:
             return str(error)
+
+
+def _request(error: ApiError) -> str:
+    return f" [request {error.request_id}]" if error.request_id else ""
 
 
 @contextlib.contextmanager

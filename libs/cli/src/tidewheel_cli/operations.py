@@ -96,7 +96,7 @@ def create(
 def _row(operation: Operation) -> tuple[object, ...]:
     return (
         operation.id,
-        operation.action,
+        f"{operation.action} (dry run)" if operation.dry_run else operation.action,
         printable(to_json(operation.filter).decode()),
         operation.counted,
         operation.done,

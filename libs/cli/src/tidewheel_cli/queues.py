@@ -36,7 +36,7 @@ def list_queues(session: Session) -> None:
         for queue in found:
             print_line(queue)
     else:
-        print_table(_COLUMNS, map(_row, found), empty="There are no queues yet.")
+        print_table(_COLUMNS, map(_row, found), empty="No queue has open tasks of yours, a limit or a pause.")
 
 
 @app.command()

@@ -1,20 +1,25 @@
 """`tidewheel rules`: who is told of what happens to tasks."""
 
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import typer
 
 from tidewheel_cli.session import Session, Yes, confirm, in_session
 from tidewheel_cli.show import console, print_line, print_object, print_table
+from tidewheel_cli.times import parse_duration
 from tidewheel_client.models import StoredRule
-from tidewheel_client.options import NotificationRule
+from tidewheel_client.options import Event, NotificationRule
 
 app = typer.Typer(no_args_is_help=True, help="Notification rules: who is told of what happens to tasks.")
 
 RuleId = Annotated[UUID, typer.Argument(help="The id of a rule.", metavar="ID")]
 Name = Annotated[str, typer.Argument(help="What it is called.")]
-On = Annotated[list[str], typer.Option("--on", help="What it tells of, such as dead or complete; may be repeated.")]
+On = Annotated[list[str], typer.Option("--on", help="complete, dead, late or missed; may be repeated.")]
+LateAfter = Annotated[
+    float | None,
+    typer.Option(parser=parse_duration, metavar="DURATION", help="With late: tasks that have not begun by then, too."),
+]
 Handler = Annotated[str | None, typer.Option(help="Only of tasks of this handler; * stands for anything.")]
 Queue = Annotated[str | None, typer.Option(help="Only of tasks in this queue; * stands for anything.")]
 Tag = Annotated[str | None, typer.Option(help="Only of tasks with this tag; * stands for anything.")]
@@ -49,6 +54,7 @@ def create(
     name: Name,
     *,
     on: On,
+    late_after: LateAfter = None,
     handler: Handler = None,
     queue: Queue = None,
     tag: Tag = None,
@@ -58,7 +64,15 @@ def create(
     secrets: Secrets = None,
 ) -> None:
     """Keep a rule for what is submitted from now on; tells one of --email, --slack and --webhook."""
-    rule: NotificationRule = {"name": name, "on": on, "handler": handler, "queue": queue, "tag": tag}
+    rule: NotificationRule = {
+        "name": name,
+        "on": cast("list[Event]", on),
+        "handler": handler,
+        "queue": queue,
+        "tag": tag,
+    }
+    if late_after is not None:
+        rule["late_after"] = late_after
     targets: NotificationRule = {"email": email, "slack": slack, "webhook": webhook}
     if sum(each is not None for each in targets.values()) != 1:
         raise typer.BadParameter("Give one of --email, --slack and --webhook.")

@@ -11,6 +11,10 @@ OnParentFailure = Literal["cancel", "run", "block"]
 Overlap = Literal["allow", "skip", "queue_one", "cancel_running"]
 
 
+Event = Literal["complete", "dead", "late", "missed"]
+"""What somebody may be told of; `missed` is said of schedules only."""
+
+
 class Backoff(TypedDict, total=False):
     """How far apart a failing task is tried: `min(max, initial * factor^(failures - 1))` seconds, give or take."""
 
@@ -24,6 +28,20 @@ class Sibling(TypedDict):
     """A parent in the same batch, by its place there."""
 
     index: int
+
+
+class Notify(TypedDict, total=False):
+    """Whom to tell: exactly one of `email`, `slack` and `webhook`, which is signed with each of its `secrets`.
+
+    A task's `late` needs `late_after`: how long after its `run_at`.
+    """
+
+    on: Required[Sequence[Event]]
+    late_after: Duration | None
+    email: str
+    slack: str
+    webhook: str
+    secrets: Sequence[str]
 
 
 class _Run(TypedDict, total=False):
@@ -51,7 +69,7 @@ class TaskOptions(_Run, total=False):
     concurrency_key: str | None
     concurrency_limit: int | None
     unique_key: str | None
-    notify: Sequence[Any]
+    notify: Sequence[Notify]
 
 
 class NewTask(TaskOptions, total=False):
@@ -125,7 +143,7 @@ class ScheduleOptions(_Run, Rule, total=False):
     misfire: Mapping[str, Any]
     overlap: Overlap
     expires_after: Duration | None
-    notify: Sequence[Any]
+    notify: Sequence[Notify]
     managed_by: str | None
 
 
@@ -156,7 +174,7 @@ class NotificationRule(TypedDict, total=False):
     """`name`, `on` and one of `email`, `slack` and `webhook` (with `secrets`); patterns have `*` for anything."""
 
     name: str
-    on: Sequence[str]
+    on: Sequence[Event]
     late_after: Duration | None
     handler: str | None
     queue: str | None

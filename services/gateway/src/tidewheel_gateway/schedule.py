@@ -27,6 +27,7 @@ from tidewheel_common.core.fields import (
 )
 from tidewheel_common.core.notification import ScheduleNotifications, soonest
 from tidewheel_common.core.rule import EMPTY, Rule
+from tidewheel_common.core.validation import patch_config
 from tidewheel_gateway.examples import SCHEDULE
 from tidewheel_gateway.records import ScheduleRecord
 from tidewheel_gateway.rule import (
@@ -102,7 +103,7 @@ class ScheduleSubmission(Strict):
 class SchedulePatch(Strict):
     """What is to be changed of a schedule; what is left out stays as it is."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"cron": "30 9 * * 1-5", "tags": []}]})
+    model_config = patch_config({"cron": "30 9 * * 1-5", "tags": []}, clearable=CLEARABLE)
 
     name: Name | None = None
     handler: Handler | None = None

@@ -105,5 +105,14 @@ def _faults(error: ValidationError, pointer: str) -> Iterator[Fault]:
             for name in names:
                 detail = "The handler takes no such argument."
                 yield Fault(code="extra_forbidden", pointer=f"{place}/{escape(name)}", detail=detail)
+        case ValidationErrorKind.AnyOf(context=branches):
+            reasons = dict.fromkeys(_reason(branch[0], len(error.instance_path)) for branch in branches if branch)
+            yield Fault(code=error.kind.name, pointer=place, detail=f"{'; or: '.join(reasons)}.")
         case kind:
             yield Fault(code=kind.name, pointer=place, detail=f"{error.message.rstrip('.')}.")
+
+
+def _reason(error: ValidationError, depth: int) -> str:
+    """Say what is wrong with a value for one of several schemas, and where in it."""
+    inner = "/".join(escape(str(part)) for part in error.instance_path[depth:])
+    return error.message.rstrip(".") + (f" at {inner}" if inner else "")

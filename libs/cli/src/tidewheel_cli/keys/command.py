@@ -66,7 +66,10 @@ def revoke(session: Session, key_id: KeyId, *, yes: Yes = False, database_url: D
     from tidewheel_cli.keys.ledger import revoke_key  # noqa: PLC0415 - as above
 
     url = session.database(database_url)
-    confirm(f"Revoke the key {key_id}? Whoever uses it is locked out.", yes=yes)
+    stack = session.stack()
+    ours = stack is not None and key_id in stack.api_key
+    whom = "The commands of the stack that runs here use it: they" if ours else "Whoever uses it"
+    confirm(f"Revoke the key {key_id}? {whom} will be locked out.", yes=yes)
     since = asyncio.run(revoke_key(url, key_id))
     if session.json:
         print_object({"id": key_id, "revoked_at": since})

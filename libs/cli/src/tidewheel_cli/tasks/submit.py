@@ -1,5 +1,6 @@
 """`tidewheel submit`."""
 
+import contextlib
 from datetime import datetime
 from typing import Annotated
 
@@ -7,10 +8,10 @@ import typer
 from rich.text import Text
 
 from tidewheel_cli.session import Session, in_session
-from tidewheel_cli.show import console, messages, print_object
+from tidewheel_cli.show import console, messages, print_object, printable
 from tidewheel_cli.tasks.payload import read_payload
 from tidewheel_cli.times import parse_duration, parse_instant
-from tidewheel_client import Client, Task, TaskFailed, TaskHandle
+from tidewheel_client import Client, StillRunning, Task, TaskFailed, TaskHandle
 from tidewheel_client.options import Priority, TaskOptions
 
 Handler = Annotated[str, typer.Argument(help="The name of the handler.")]
@@ -35,6 +36,9 @@ Timeout = Annotated[
 IdempotencyKey = Annotated[
     str | None, typer.Option(help="The same key gives the same task, however often it is submitted.")
 ]
+
+_PATIENCE = 3.0
+"""Seconds; what has not ended by then is said to wait for something."""
 
 
 @in_session
@@ -77,7 +81,12 @@ def submit(
 
 def _wait(client: Client, handle: TaskHandle, timeout: float | None) -> Task:
     with messages().status(Text(f"Waiting for {handle.id}; Ctrl-C leaves it running.")):
-        return client.tasks.handle(handle.id).wait(timeout)
+        if timeout is None or timeout > _PATIENCE:
+            with contextlib.suppress(StillRunning):
+                return handle.wait(_PATIENCE)
+            typer.echo(f"{handle.id}: {printable(client.tasks.explain(handle.id).summary)}", err=True)
+            timeout = None if timeout is None else timeout - _PATIENCE
+        return handle.wait(timeout)
 
 
 def _show_accepted(session: Session, handle: TaskHandle) -> None:

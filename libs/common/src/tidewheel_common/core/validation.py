@@ -1,9 +1,10 @@
 """Holds a document against its model, and says in sentences which fields are wrong."""
 
 import json
+from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from tidewheel_common.core.errors import TidewheelError
@@ -45,7 +46,7 @@ def validate(model: type[Model], document: object, *, pointer: str = "", nul: bo
         return model.model_validate(document)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=False)
-        return [_fault(detail, pointer) for detail in details[:MOST_FAULTS]]
+        return [_fault(detail, pointer) for detail in details[:MOST_FAULTS] if not _follows(detail, details)]
 
 
 def encode_payload(payload: dict[str, Any], *, pointer: str = "") -> bytes | list[Fault]:
@@ -72,6 +73,32 @@ def sentence(detail: ErrorDetails) -> str:
 def _fault(detail: ErrorDetails, pointer: str) -> Fault:
     place = "".join(f"/{escape(str(part))}" for part in detail["loc"])
     return Fault(code=detail["type"], pointer=f"{pointer}{place}", detail=sentence(detail))
+
+
+def patch_config(example: dict[str, Any], *, clearable: Collection[str]) -> ConfigDict:
+    """Return the configuration of a patch's model: its schema takes a null only where one clears the field."""
+
+    def say(schema: dict[str, Any]) -> None:
+        for name, field in schema["properties"].items():
+            field.pop("default", None)
+            if name not in clearable:
+                _never_null(field)
+        schema["examples"] = [example]
+
+    return ConfigDict(json_schema_extra=say)
+
+
+def _never_null(field: dict[str, Any]) -> None:
+    kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
+    field |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list is too short only because pydantic has left out what is wrong in it."""
+    if detail["type"] != "too_short":
+        return False
+    place = detail["loc"]
+    return any(len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in details)
 
 
 def given(patch: BaseModel, *, clearable: frozenset[str]) -> dict[str, Any] | list[Fault]:

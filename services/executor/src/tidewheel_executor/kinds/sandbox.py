@@ -13,6 +13,8 @@ from tidewheel_executor.kinds.settings import KindSettings
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
+_NEEDED = (sys.base_prefix, sys.prefix, _LAUNCH)
+"""What the launcher runs from: it may lie in a directory that the wall hides."""
 _MEBIBYTE = 1024 * 1024
 _OPEN_FILES = 256
 
@@ -63,6 +65,7 @@ def _wall(program: str, directory: str, settings: KindSettings) -> list[str]:
         *(program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
         *(("--share-net",) if settings.script_network else ()),
         *("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"),  # noqa: S108 -- its own
+        *(word for path in _NEEDED for word in ("--ro-bind", path, path)),
         *("--bind", directory, directory, "--chdir", directory, "--"),
     ]
 

@@ -21,6 +21,7 @@ Word = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=100_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 
 _CHUNK = 65_536
+_SIGNALLED = 128
 _SHOWN = 2_000
 """Characters of what a failed script wrote that are shown in the error."""
 
@@ -45,11 +46,11 @@ async def run(  # noqa: D417 -- the docstring is published, and no payload has a
         stdin: what it may read.
         env: more for its environment.
         timeout: seconds.
-        expected_exit: the exit codes that count as success; 0 when they are left out.
+        expected_exit: the exit codes that count as success; 0 when they are left out. 128 and its number is a signal's.
     """
     settings = settings_of(self.app)
     with TemporaryDirectory(prefix="tidewheel-script-") as directory:
-        command = launched(await walled(argv, directory, settings), settings)
+        command = await walled(launched(argv, settings), directory, settings)
         environment = clean_environment(
             env or {}, home=directory, task_id=str(self.request.id), attempt=self.request.attempt
         )
@@ -79,7 +80,7 @@ async def _outcome(process: asyncio.subprocess.Process, stdin: str | None, most:
         _take(process.stdout, most), _take(process.stderr, most), _feed(process.stdin, stdin)
     )
     return {
-        "exit_code": await process.wait(),
+        "exit_code": _exit_code(await process.wait()),
         "stdout": stdout.decode(errors="replace"),
         "stderr": stderr.decode(errors="replace"),
         "truncated": cut_out or cut_err,
@@ -113,5 +114,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await asyncio.shield(process.wait())
 
 
+def _exit_code(returned: int) -> int:
+    """Return the exit code as a shell and bubblewrap give it: 128 and the signal's number where a signal ended it."""
+    return returned if returned >= 0 else _SIGNALLED - returned
+
+
 def _ending(code: int) -> str:
-    return f"was killed by signal {-code}" if code < 0 else f"ended with the exit code {code}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(code - _SIGNALLED).name}"
+    return f"ended with the exit code {code}"

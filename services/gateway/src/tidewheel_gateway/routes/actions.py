@@ -21,7 +21,7 @@ from tidewheel_common.core.fields import (
 from tidewheel_common.core.lifecycle import State
 from tidewheel_common.core.reference import check_references
 from tidewheel_common.core.submission import untimely_times
-from tidewheel_common.core.validation import encode_payload, given, validate
+from tidewheel_common.core.validation import encode_payload, given, patch_config, validate
 from tidewheel_common.crypto.sealed import Subject
 from tidewheel_gateway import declare, queries, view
 from tidewheel_gateway.auth import Tenant
@@ -39,9 +39,7 @@ _CLEARABLE: Final = frozenset({"timeout", "expires_at"})
 class TaskPatch(Strict):
     """What may be changed of a task that waits or is ready; what is left out stays as it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"priority": "high", "run_at": "2026-12-01T10:00:00+01:00"}]}
-    )
+    model_config = patch_config({"priority": "high", "run_at": "2026-12-01T10:00:00+01:00"}, clearable=_CLEARABLE)
 
     run_at: Instant | None = None
     priority: PriorityWord | None = None
