@@ -156,6 +156,23 @@ def test_a_doorbell_takes_at_most_one_entry_of_each_stream(redis: Redis) -> None
     assert read_rung(None) == []
 
 
+def test_a_doorbell_takes_as_many_of_each_stream_as_it_may_high_first(redis: Redis) -> None:
+    pull(redis)
+    add(redis, LOW, hint(6), hint(7))
+    add(redis, HIGH, *(hint(number) for number in range(1, 6)))
+    add(redis, MEDIUM, hint(8))
+
+    def ring(most: int) -> list[int]:
+        command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=0.01, most=most)
+        reply = redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        return [entry.hint.task_id.int for entry in read_rung(reply) if isinstance(entry, Entry)]
+
+    assert ring(3) == [1, 2, 3, 8, 6, 7]
+    assert ring(3) == [4, 5]
+    assert ring(3) == []
+    assert pending(redis, HIGH) == 5
+
+
 def test_an_ack_leaves_nothing_behind(redis: Redis, streams: TaskStreams) -> None:
     add(redis, HIGH, hint(1), hint(2))
     add(redis, LOW, hint(3))

@@ -52,5 +52,36 @@ def test_a_lane_is_taken_until_its_message_has_ended() -> None:
 def test_what_a_doorbell_took_without_a_lane_is_turned_away() -> None:
     made = intake()
     entries = [entry(1, "long"), entry(2), entry(3, "long")]
-    assert made.turn_away(entries, lanes=1) == entries[:2]
-    assert made.turn_away(entries, lanes=0) == [entries[1]]
+    assert made.turn_away(entries, room=9, lanes=1) == entries[:2]
+    assert made.turn_away(entries, room=9, lanes=0) == [entries[1]]
+
+
+def test_what_a_doorbell_took_is_kept_as_far_as_children_have_room_for_it() -> None:
+    made = intake()
+    made.learn({"halves": (10_000, 150.0, 150.0)})
+    assert made.packer.capacity("halves") == 2
+    halves = [entry(number, "halves") for number in range(10)]
+    assert made.turn_away(halves, room=2, lanes=0) == halves[:4]
+    short = [entry(number) for number in range(100)]
+    assert made.turn_away(short, room=2, lanes=0) == short[:60]
+    assert made.turn_away([*halves[:3], *short], room=2, lanes=0) == [*halves[:3], *short[:15]]
+    long = [entry(number, "long") for number in range(5)]
+    assert made.turn_away(long, room=3, lanes=9) == long[:3]
+
+
+def test_what_was_turned_away_may_be_read_again() -> None:
+    made = intake()
+    entries = made.admit([entry(1, "long"), entry(2)])
+    assert made.turn_away(entries, room=9, lanes=0) == entries[1:]
+    assert made.admit(entries) == entries[:1]
+
+
+def test_the_next_are_expected_to_be_like_the_last() -> None:
+    made = intake()
+    assert made.likely(room=3) == 3
+    made.admit([entry(1, "long"), entry(2)])
+    assert made.likely(room=3) == 90
+    made.admit([entry(2)])  # held already: it says nothing
+    assert made.likely(room=2) == 60
+    made.admit([entry(3), entry(4, "unknown")])
+    assert made.likely(room=3) == 3

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -335,3 +336,63 @@ async def test_health_hears_of_stumbles_and_forgets_loops_that_have_ended(bench:
     ]
     assert bench.health.obstacles() == ["The process is stopping."]
     assert bench.health.alive()
+
+
+def woken(tick: Callable[[], Awaitable[float | None]], wake: asyncio.Event) -> Callable[[], Awaitable[float | None]]:
+    """Return a tick that is woken again before it has ended."""
+
+    async def again() -> float | None:
+        wake.set()
+        return await tick()
+
+    return again
+
+
+async def test_a_loop_on_part_duty_rests_in_proportion_to_its_tick_when_it_was_woken_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([10.0, 10.3, 20.0, 20.3, 30.0, 30.3])
+    monkeypatch.setattr("tidewheel_common.process.loop.time", SimpleNamespace(monotonic=lambda: next(times)))
+    wake = asyncio.Event()
+    tick = woken(bench.script(None, 0.5, AGAIN), wake)
+    await bench.run(Loop(name="relay", tick=tick, every=7, wake=wake, duty=lambda: 0.3))
+    assert bench.pauses[1:] == [pytest.approx(0.7), 0.5]  # as long as it takes, but not beyond what is due
+    assert wake not in bench.pauses_end_with
+
+
+async def test_part_duty_never_rests_for_longer_than_every(bench: Bench) -> None:
+    wake = asyncio.Event()
+    tick = woken(bench.script(None, AGAIN), wake)
+    await bench.run(Loop(name="relay", tick=tick, every=7, wake=wake, duty=lambda: 1e-12))
+    assert bench.pauses[1:] == [7]
+
+
+async def test_a_loop_on_part_duty_that_nobody_woke_pauses_as_any_other(bench: Bench) -> None:
+    wake = asyncio.Event()
+    await bench.run(Loop(name="relay", tick=bench.script(None, 2.5, AGAIN), every=7, wake=wake, duty=lambda: 0.3))
+    assert bench.pauses[1:] == [7, 2.5]
+    assert bench.pauses_end_with[1:] == [wake, wake]
+
+
+async def test_on_full_duty_a_wake_up_ends_the_pause_and_a_full_batch_makes_none(bench: Bench) -> None:
+    wake = asyncio.Event()
+    duties = iter([1.0])
+    tick = woken(bench.script(AGAIN, None, AGAIN), wake)
+    await bench.run(Loop(name="relay", tick=tick, every=7, wake=wake, duty=lambda: next(duties)))
+    assert bench.pauses[1:] == [7]
+    assert bench.pauses_end_with[1:] == [wake]
+
+
+async def test_stop_ends_the_rest_of_a_loop_on_part_duty() -> None:
+    stop, wake = asyncio.Event(), asyncio.Event()
+    ticked = asyncio.Event()
+
+    async def tick() -> None:
+        wake.set()
+        ticked.set()
+
+    running = start(Loop(name="relay", tick=tick, every=3600, wake=wake, duty=lambda: 1e-12), stop=stop)
+    async with asyncio.timeout(DEADLINE):
+        await ticked.wait()
+        stop.set()
+        await running

@@ -142,3 +142,17 @@ def test_coroutines_that_wait_long_are_packed_but_apart_from_short_work_and_in_a
         ([2, 4], True),
     ]
     assert learned.lingering() == {"waits"}
+
+
+def test_how_many_alike_fit_a_message_is_one_for_what_is_long() -> None:
+    known = knowing("short", 0.001)
+    known.observe({"waits": (10_000, 1.0, 10_000.0)})
+    assert known.capacity("waits") > 1
+    hints = [
+        item(1).hint,
+        item(2, lost=1).hint,
+        item(3, timeout=1000.0).hint,
+        item(4, "waits").hint,
+        item(5, "unknown").hint,
+    ]
+    assert [known.fits(hint) for hint in hints] == [30, 1, 1, 1, 1]

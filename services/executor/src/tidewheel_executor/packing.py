@@ -127,6 +127,12 @@ class Packer:
         """Return how many tasks like this one a message holds; 1 when it needs a lane."""
         return 1 if self.is_long(hint) else self.capacity(hint.handler)
 
+    def share(self, hint: Hint) -> float:
+        """Return which part of a message a task takes."""
+        if hint.lost or self._timeout(hint) > self.rules.default_timeout:
+            return 1.0
+        return 1 / self.capacity(hint.handler)
+
     def shares(self) -> dict[str, float]:
         """Return for each handler that may be packed which part of a message one run takes."""
         capacities = {handler: self.capacity(handler) for handler in self._averages}
@@ -138,7 +144,7 @@ class Packer:
 
     def pack(self, entries: Sequence[E], *, room: int) -> list[Pack[E]]:
         """Pack entries into messages, in order, for `room` free children. There may be more messages than room."""
-        shares = [self._share(entry.hint) for entry in entries]
+        shares = [self.share(entry.hint) for entry in entries]
         full = min(max(sum(shares) / max(room, 1), SMALLEST_FILL), 1.0)
         packs: list[_Open[E]] = []
         filling: dict[tuple[float, bool], _Open[E]] = {}
@@ -161,16 +167,11 @@ class Packer:
 
     def is_long(self, hint: Hint) -> bool:
         """Tell whether a task needs a lane."""
-        return self._share(hint) >= 1 or self._lingers(hint.handler)
+        return self.share(hint) >= 1 or self._lingers(hint.handler)
 
     def _lingers(self, handler: str) -> bool:
         average = self._averages.get(handler)
         return average is not None and average.lasted > LINGER
-
-    def _share(self, hint: Hint) -> float:
-        if hint.lost or self._timeout(hint) > self.rules.default_timeout:
-            return 1.0
-        return 1 / self.capacity(hint.handler)
 
     def _timeout(self, hint: Hint) -> float:
         return self.rules.default_timeout if hint.timeout is None else hint.timeout

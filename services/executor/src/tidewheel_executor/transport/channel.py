@@ -16,6 +16,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
+from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.client import refuses_writes
 from tidewheel_common.streams.keys import stream_keys
 from tidewheel_executor.packing import Pack
@@ -26,6 +27,9 @@ from tidewheel_executor.transport.qos import Message, QoS
 from tidewheel_executor.transport.reading import Pull, Read, doorbell, read_pulled, read_rung
 from tidewheel_executor.transport.stock import StockChannel
 from tidewheel_executor.transport.streams import TaskStreams
+
+LEVELS = len(Priority)
+"""Streams of a queue."""
 
 CLAIM_MOST = 100
 """Entries that one round of claiming takes over at most."""
@@ -119,7 +123,7 @@ class Channel(StockChannel):
         read = self._read_answer(self.intake)
         if not read:
             raise Empty
-        self._take(self.intake, read, within_lanes=pulled)
+        self._take(self.intake, read, chosen=pulled)
         return True
 
     def _read_answer(self, intake: Intake) -> Read:
@@ -188,13 +192,17 @@ class Channel(StockChannel):
 
     # Delivering
 
-    def _take(self, intake: Intake, read: Read, *, within_lanes: bool = False) -> None:
+    def _take(self, intake: Intake, read: Read, *, chosen: bool = False) -> None:
         queues = self.task_streams
         entries = intake.admit(read)
         intake.give_back([entry for entry in entries if entry.stream not in queues])
         wanted = [entry for entry in entries if entry.stream in queues]
-        # A pull has minded the lanes. A doorbell takes whatever comes first, and so does who takes over.
-        kept = wanted if within_lanes else intake.turn_away(wanted, lanes=self.qos.lanes)
+        kept = wanted
+        if not chosen:
+            # A pull has minded room, lanes and levels. A doorbell takes whatever comes first, and so does who takes over.
+            levels = {stream: place % LEVELS for place, stream in enumerate(queues)}
+            wanted.sort(key=lambda entry: levels[entry.stream])
+            kept = intake.turn_away(wanted, room=self.qos.room, lanes=self.qos.lanes)
         if len(kept) < len(wanted):
             self._drained = False  # they are in their streams again: a pull leaves them there, a doorbell would not
         self._deliver_room(intake, kept)

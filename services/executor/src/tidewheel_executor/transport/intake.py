@@ -20,6 +20,9 @@ from tidewheel_executor.transport.streams import Placed, TaskStreams
 TRANSIENT = (RedisError, OSError)
 """What a lost, restarting or full Redis raises to a synchronous client."""
 
+_CRUMB = 1e-9
+"""Less of a message than one task takes; sums of parts are not exact."""
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -121,13 +124,22 @@ class Intake:
         """Return how many entries free children have room for, should they be like the one that came last."""
         return room * self._alike
 
-    def turn_away(self, entries: Sequence[Entry], *, lanes: int) -> list[Entry]:
-        """Let others have the long ones for which no lane is left, and return the rest."""
+    def turn_away(self, entries: Sequence[Entry], *, room: int, lanes: int) -> list[Entry]:
+        """Let others have the long ones for which no lane is left, and what free children have no room for.
+
+        The rest is returned. What was taken unseen may be of another kind than what came before it: kept here, seconds
+        of work would wait for these children while those of others have nothing to do.
+        """
         kept: list[Entry] = []
         turned_away: list[Entry] = []
+        left = float(room)
         for entry in entries:
             long = self.packer.is_long(entry.hint)
-            (turned_away if long and lanes <= 0 else kept).append(entry)
+            if left <= _CRUMB or (long and lanes <= 0):
+                turned_away.append(entry)
+                continue
+            kept.append(entry)
+            left -= self.packer.share(entry.hint)
             lanes -= long
         self.give_back(turned_away)
         return kept
