@@ -211,7 +211,7 @@ class Counting:
         honest = Connection.execute
 
         async def execute(connection: Connection, what: Statement, parameters: object = None) -> object:
-            self.names.append(what.name)
+            self.names.append(getattr(what, "name", ""))
             return await honest(connection, what, parameters)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Connection, "execute", execute)
@@ -292,3 +292,65 @@ async def test_tasks_that_come_one_by_one_and_in_numbers_are_given_time_to_gathe
     await rig.tasks(FLOW)
     await rig.relay.tick()
     assert 0 < rig.relay.duty() < 1.0
+
+
+async def test_what_stands_before_the_last_dispatch_is_found_however_much_comes_behind_it(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1, ready_at=ago(0))
+    await rig.relay.tick()
+    (late,) = await rig.tasks(1, ready_at=ago(60))
+    (keyed,) = await rig.tasks(1, ready_at=ago(60), concurrency_key="k", concurrency_limit=1)
+    moments = 0
+    while "ready" in {(await rig.row(task_id))["state"] for task_id in (late, keyed)}:
+        await rig.tasks(1, ready_at=ago(0))
+        await rig.relay.tick()
+        moments += 1
+        assert moments < 5
+    assert moments == 2  # one dispatch of what is new, and the look that was due
+
+
+async def test_a_queue_that_floods_leaves_another_its_share_once_a_look_has_seen_both(
+    database_url: str, redis_url: str
+) -> None:
+    async with opened_rig(database_url, redis_url, budget=10) as rig:
+        await rig.executor("demo.echo")
+        await rig.tasks(1, queue="a")
+        await rig.relay.tick()
+        await rig.tasks(200, queue="a")
+        await rig.tasks(5, queue="b")
+        for _ in range(3):
+            await rig.relay.tick()
+        assert len(await rig.hints("b")) == 5
+
+
+async def test_a_paused_queue_wakes_up_although_others_never_rest(rig: Rig) -> None:
+    await rig.executor("demo.echo")
+    await rig.valve("sleeps", paused_at=ago(1))
+    (held,) = await rig.tasks(1, queue="sleeps")
+    await rig.tasks(1)
+    await rig.relay.tick()
+    await rig.valve("sleeps")
+    for _ in range(2):
+        await rig.tasks(1)
+        await rig.relay.tick()
+    assert (await rig.row(held))["state"] == "queued"
+
+
+async def test_a_tick_that_failed_is_followed_by_a_look(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.executor("demo.echo")
+    await rig.tasks(1)
+    await rig.relay.tick()
+    (task_id,) = await rig.tasks(1)
+
+    async def refuse(*_: object) -> None:
+        raise RedisConnectionError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("tidewheel_dispatcher.relay.push", refuse)
+        with pytest.raises(RedisConnectionError):
+            await rig.relay.tick()
+    assert (await rig.row(task_id))["state"] == "ready"
+    statements = Counting(monkeypatch)
+    await rig.relay.tick()
+    assert statements.asked() == ["lines_ready", "limits_exist", "tasks_dispatch"]
+    assert (await rig.row(task_id))["state"] == "queued"

@@ -48,7 +48,7 @@ async def driver(request: pytest.FixtureRequest, database_url: str) -> AsyncIter
     await owner.close()
     engine = open_engine(database_url, application_name="test", plans=Plans.KEPT)
     async with engine.connect() as connection:
-        yield connection._driver  # noqa: SLF001 -- the plan is made with its settings
+        yield connection._driver  # the plan is made with its settings
     await engine.dispose()
 
 

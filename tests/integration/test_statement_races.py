@@ -225,7 +225,7 @@ async def test_a_task_that_begins_to_be_awaited_while_its_ending_waits_is_held_b
             return await tasks_finish(connection, columns, hold_awaited=True, now=NOW)
 
     (held,) = await rival.race(task.id, "awaited = true", finish())
-    assert held.awaited
+    assert held["awaited"]
     assert (await _row(database, task))["state"] == "running"
     assert await database.fetchval("SELECT count(*) FROM attempts") == 0
 

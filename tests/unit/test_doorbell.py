@@ -35,13 +35,11 @@ class Bare(Channel):
         self.client = SimpleNamespace(connection=wire, parse_response=lambda *_: self.reply)
         made._streams = SimpleNamespace(give_back=self._noted)  # type: ignore[assignment]
         self._drained = True
-        self.brpop_timeout = 1.0
+        self.brpop_timeout = 1
         self.connection_errors = ()
 
     qos = property(lambda self: self.places)
-    task_streams = property(  # type: ignore[assignment]
-        lambda _: {key: queue for queue in ("default", "other") for key in stream_keys(queue)}
-    )
+    task_streams = property(lambda _: {key: queue for queue in ("default", "other") for key in stream_keys(queue)})
 
     def _noted(self, entries: Sequence[Entry]) -> int:
         self.returned += entries
@@ -50,7 +48,7 @@ class Bare(Channel):
     def _flush_brpop_reauth(self) -> None:
         pass
 
-    def _deliver_room(self, intake: Intake, entries: Sequence[Entry]) -> None:
+    def _deliver_room(self, _: Intake, entries: Sequence[Entry]) -> None:
         self.given += entries
 
     def ask(self) -> Sequence[Any]:

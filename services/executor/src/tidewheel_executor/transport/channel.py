@@ -199,7 +199,7 @@ class Channel(StockChannel):
         wanted = [entry for entry in entries if entry.stream in queues]
         kept = wanted
         if not chosen:
-            # A pull has minded room, lanes and levels. A doorbell takes whatever comes first, and so does who takes over.
+            # A pull has minded room, lanes and levels. A doorbell takes what comes first, and so does who takes over.
             levels = {stream: place % LEVELS for place, stream in enumerate(queues)}
             wanted.sort(key=lambda entry: levels[entry.stream])
             kept = intake.turn_away(wanted, room=self.qos.room, lanes=self.qos.lanes)
