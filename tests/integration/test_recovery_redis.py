@@ -98,7 +98,7 @@ async def test_a_lost_group_and_a_stream_that_was_cut_short_heal(rig: Rig) -> No
     await rig.relay.tick()
     await rig.redis.xgroup_destroy(STREAM, GROUP)
     ids += await rig.tasks(1)
-    await rig.relay.tick()  # makes the group anew, from the first entry on
+    await rig.relayed()  # the look makes the group anew, from the first entry on
     assert len(await rig.read(100)) == len(ids)
 
     await rig.redis.delete(STREAM)
