@@ -56,7 +56,7 @@ class Rig:
         metrics = DispatcherMetrics(self.registry)
         self.roster = Roster(engine, stale=15.0, clock=lambda: self.time, refresh=0.0)
         self.relay = Relay(
-            hot, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
+            engine, hot, redis, self.roster, metrics, suspect=self.suspect, budget=budget, clock=lambda: self.time
         )
         self.withdraw = Withdraw(engine, metrics)
         self.slots = Slots(engine, wake=self.wake)

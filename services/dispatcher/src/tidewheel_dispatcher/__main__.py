@@ -35,7 +35,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         engine = open_engine(
             settings.database_url.get_secret_value(),
             application_name=NAME,
-            pool_size=7,  # one for each loop but the relay
+            pool_size=8,  # one for each loop
             synchronous_commit=False,  # every mark can be derived again: a lost one is dispatched once more
         )
         opened.push_async_callback(engine.dispose)
@@ -60,7 +60,7 @@ async def build(process: Process[DispatcherSettings]) -> AsyncIterator[list[Loop
         opened.push_async_callback(listener.close)
         metrics = DispatcherMetrics(process.metrics.registry)
         roster = Roster(engine, stale=settings.executor_stale)
-        relay = Relay(hot, redis, roster, metrics, suspect=suspect)
+        relay = Relay(engine, hot, redis, roster, metrics, suspect=suspect)
         rehydrate = Rehydrate(engine, redis, metrics, wake=wake)
         overdue = Overdue(engine, redis, metrics, age=settings.queued_overdue, wake=wake)
         yield [

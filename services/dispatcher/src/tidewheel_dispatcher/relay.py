@@ -77,6 +77,7 @@ class Relay:
 
     Args:
         engine: PostgreSQL, each statement a transaction of its own.
+        hot: the same for the one statement that every task passes through; it keeps its plan.
         redis: where the hints go.
         roster: who serves what.
         metrics: counts what it does.
@@ -88,6 +89,7 @@ class Relay:
     def __init__(
         self,
         engine: Engine,
+        hot: Engine,
         redis: Redis,
         roster: Roster,
         metrics: DispatcherMetrics,
@@ -97,6 +99,7 @@ class Relay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
+        self._hot = hot
         self._redis = redis
         self._roster = roster
         self._metrics = metrics
@@ -185,7 +188,7 @@ class Relay:
         limited = {line.queue for line in rooms} & set(sight.limited)
         if limited or sight.keyed:
             return await mark_within_limits(self._engine, rooms, limited, mark, keyed=sight.keyed)
-        async with self._engine.connect() as connection:
+        async with self._hot.connect() as connection:
             return await mark(connection, rooms, minded=(), keyed=False), rooms
 
     async def _mark(
