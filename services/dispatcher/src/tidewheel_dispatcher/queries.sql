@@ -81,14 +81,9 @@ chosen AS MATERIALIZED (
 busy AS MATERIALIZED (
     SELECT keys.tenant_id, keys.concurrency_key,
            (
-            -- Only one index has this order; `=` would do with that of the tenant's tasks while the table is small.
-            SELECT count(*) FROM (
-                SELECT FROM tasks
-                 WHERE (tenant_id, concurrency_key) >= (keys.tenant_id, keys.concurrency_key)
-                   AND (tenant_id, concurrency_key) <= (keys.tenant_id, keys.concurrency_key)
-                   AND concurrency_key IS NOT NULL AND queued_at IS NOT NULL
-                 ORDER BY tenant_id, concurrency_key
-            ) AS in_flight
+            SELECT count(*) FROM tasks
+             WHERE tasks.tenant_id = keys.tenant_id AND tasks.concurrency_key = keys.concurrency_key
+               AND tasks.queued_at IS NOT NULL
            ) AS tasks
       FROM (SELECT DISTINCT tenant_id, concurrency_key FROM chosen WHERE concurrency_key IS NOT NULL) AS keys
 ),

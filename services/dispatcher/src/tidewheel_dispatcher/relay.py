@@ -76,8 +76,8 @@ class Relay:
     """Keeps the streams filled, each up to its window.
 
     Args:
-        engine: PostgreSQL, each statement a transaction of its own and planned for what the tables hold.
-        hot: PostgreSQL, for the statements that are run again and again and have but one plan.
+        engine: PostgreSQL, each statement a transaction of its own.
+        hot: the same for the one statement that every task passes through; it keeps its plan.
         redis: where the hints go.
         roster: who serves what.
         metrics: counts what it does.
@@ -138,12 +138,10 @@ class Relay:
         self._sight, self._last, self._unlooked = sight, move, unlooked
 
     async def _look(self) -> Sight:
-        async with self._hot.connect() as connection:
-            ready = await self._lookout.look(connection)
-        if not ready:
-            return Sight(due=(), paused=(), limited=(), keyed=False)
-        # Not with a plan that is kept: one from a quiet hour would search all that is ready for a key.
         async with self._engine.connect() as connection:
+            ready = await self._lookout.look(connection)
+            if not ready:
+                return Sight(due=(), paused=(), limited=(), keyed=False)
             valved, keyed = await queries.limits_exist(connection)
             valves, now = await queries.queues_valves(connection) if valved else ({}, None)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
@@ -189,7 +187,7 @@ class Relay:
         mark = partial(self._mark, among=among)
         limited = {line.queue for line in rooms} & set(sight.limited)
         if limited or sight.keyed:
-            return await mark_within_limits(self._hot, rooms, limited, mark, keyed=sight.keyed)
+            return await mark_within_limits(self._engine, rooms, limited, mark, keyed=sight.keyed)
         async with self._hot.connect() as connection:
             return await mark(connection, rooms, minded=(), keyed=False), rooms
 
