@@ -40,7 +40,7 @@ PARK = 3600.0
 FLOW = 4
 """Tasks that come during one tick when many are submitted one by one."""
 
-DUTY = 0.3
+DUTY = 0.25
 """The part of the time that is given to ticks then. A dispatch of five tasks costs hardly less than one of twenty, and
 so does what follows for them in Redis and in the executors."""
 

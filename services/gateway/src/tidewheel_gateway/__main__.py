@@ -71,6 +71,7 @@ def serve(settings: GatewaySettings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing here asks who the caller's address is
             timeout_keep_alive=75,  # balancers and clients give idle connections up after 60 s or less
             timeout_graceful_shutdown=int(settings.stop_grace),
         )
