@@ -99,7 +99,8 @@ const headers = { Authorization: `Bearer ${__ENV.TIDEWHEEL_API_KEY}`, 'Content-T
 /** Make what every iteration sends: the same body, told apart by a tag of this run. */
 export function prepare(name) {
   const { batch, pieces } = scaled(name);
-  const tag = `load-${Date.now().toString(36)}`;
+  // Runs that begin in the same millisecond must not count each other's tasks.
+  const tag = `load-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
   const task = {
     handler: __ENV.LOAD_HANDLER || 'demo.noop',
     tags: [tag],
