@@ -47,7 +47,7 @@ class Recorder:
         figures: counts.
         tell: called with what was recorded, after the commit.
         settle: called before anything is recorded: what the attempts have said is readable once they have ended.
-        hot: records what nobody depends on, if there is a database of its own for that.
+        hot: the same database with plans that are kept; records what nobody depends on. `engine` when there is none.
 
     Attributes:
         unrecorded: what is not recorded yet; another thread may take from it.
