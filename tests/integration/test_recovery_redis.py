@@ -19,7 +19,7 @@ from tidewheel_common.streams.client import TRANSIENT, open_redis, refuses_write
 from tidewheel_common.streams.client import Redis as AsyncRedis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, WAKE_FINAL, stream_key
-from tidewheel_common.streams.wake import MOST_WORDS, Waker
+from tidewheel_common.streams.wake import MOST_WORDS, Speaker
 from tidewheel_executor.transport.entry import Entry
 from tidewheel_executor.transport.streams import TaskStreams
 
@@ -160,22 +160,22 @@ async def silent_redis() -> AsyncIterator[AsyncRedis]:
 
 
 async def test_a_redis_that_says_nothing_counts_as_lost_and_holds_nobody_up(silent_redis: AsyncRedis) -> None:
-    waker = Waker(silent_redis, WAKE_FINAL)
+    speaker = Speaker(silent_redis)
     for _ in range(3):
-        waker.wake(*map(str, range(MOST_WORDS)))
+        speaker.say(WAKE_FINAL, *map(str, range(MOST_WORDS)))
 
     with pytest.raises(TRANSIENT):
         await silent_redis.ping()
-    assert len(waker._pending) <= MOST_WORDS
+    assert len(speaker._pending.get(WAKE_FINAL, ())) <= MOST_WORDS
     async with asyncio.timeout(5):
-        await waker.close()
+        await speaker.close()
 
 
 async def test_who_gave_up_waiting_for_a_wake_up_is_not_cancelled_the_next_time(silent_redis: AsyncRedis) -> None:
-    waker = Waker(silent_redis, WAKE_FINAL)
-    waker.wake()
+    speaker = Speaker(silent_redis)
+    speaker.say(WAKE_FINAL)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await waker.close()
+            await speaker.close()
 
-    await waker.close()
+    await speaker.close()

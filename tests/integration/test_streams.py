@@ -24,7 +24,7 @@ from tidewheel_common.streams.stream import (
     push,
     unread_hints,
 )
-from tidewheel_common.streams.wake import Listener, Waker
+from tidewheel_common.streams.wake import Listener, Speaker
 
 LINE = Line("mail", Priority.HIGH)
 
@@ -133,17 +133,37 @@ async def test_wake_ups_reach_their_channel_with_their_words(redis: Redis) -> No
     # Whoever begins to listen is told to look once: what was said before is not said again.
     await wait_until(lambda: len(heard) == 2, what="the first look")
     await wait_until(lambda: redis.pubsub_numsub(WAKE_FINAL), what="the subscription")
-    waker = Waker(redis, WAKE_FINAL)
-    waker.wake("a", "b")
-    await waker.close()
+    speaker = Speaker(redis)
+    speaker.say(WAKE_FINAL, "a", "b")
+    await speaker.close()
     await asyncio.wait_for(listening, 10)
     await listener.close()
     assert heard[2:] == [("final", "a,b")]
 
 
-async def test_a_waker_without_redis_neither_fails_nor_delays_its_caller() -> None:
+async def test_a_speaker_without_redis_neither_fails_nor_delays_its_caller() -> None:
     away = open_redis("redis://127.0.0.1:1/0", client_name="test")
-    waker = Waker(away, WAKE_DISPATCHER)
-    waker.wake()
-    await waker.close()
+    speaker = Speaker(away)
+    speaker.say(WAKE_DISPATCHER)
+    await speaker.close()
     await away.aclose()
+
+
+async def test_what_a_speaker_says_after_its_connection_was_cut_is_heard(redis: Redis, redis_url: str) -> None:
+    heard: list[str] = []
+    listener = Listener(redis, {WAKE_FINAL: heard.append})
+    await listener.tick()
+    own = open_redis(redis_url, client_name="speaker")
+    speaker = Speaker(own)
+    for word in ("before", "after"):
+        speaker.say(WAKE_FINAL, word)
+        await speaker.close()
+        async with asyncio.timeout(10):
+            while word not in heard:
+                await listener.tick()
+        for client in await redis.client_list():
+            if client["name"] == "speaker":
+                await redis.client_kill_filter(_id=client["id"])
+    await own.aclose()
+    await listener.close()
+    assert heard == ["", "before", "after"]

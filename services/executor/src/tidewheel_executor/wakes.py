@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from tidewheel_common.core.lifecycle import FINAL
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
-from tidewheel_common.streams.wake import Waker
+from tidewheel_common.streams.wake import Speaker
 from tidewheel_executor.judge import Ended
 from tidewheel_executor.queries import Settled
 
@@ -23,22 +23,18 @@ class Wakes:
     """Sends wake-ups from an event loop that runs only now and then."""
 
     def __init__(self, redis: Redis) -> None:
-        self._final = Waker(redis, WAKE_FINAL)
-        self._scheduler = Waker(redis, WAKE_SCHEDULER)
-        self._dispatcher = Waker(redis, WAKE_DISPATCHER)
+        self._speaker = Speaker(redis)
 
     async def tell(self, recorded: Sequence[Ended], settled: Settled) -> None:
         """Send the wake-ups that follow from what was recorded, and from what became of the dependants."""
         final = [str(ended.claimed.task_id) for ended in recorded if ended.transition.state in FINAL]
         final += [str(task_id) for task_id in settled.cancelled]
         if settled.ready:
-            self._dispatcher.wake()
+            self._speaker.say(WAKE_DISPATCHER)
         if final:
-            self._final.wake(*final)
+            self._speaker.say(WAKE_FINAL, *final)
         if any(ended.transition.wait is not None and ended.transition.wait <= NEAR for ended in recorded):
-            self._scheduler.wake()
+            self._speaker.say(WAKE_SCHEDULER)
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
-                await self._final.close()
-                await self._scheduler.close()
-                await self._dispatcher.close()
+                await self._speaker.close()

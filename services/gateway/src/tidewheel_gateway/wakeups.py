@@ -7,7 +7,7 @@ from typing import Final
 
 from tidewheel_common.streams.client import TRANSIENT, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_EXECUTOR, WAKE_FINAL, WAKE_REAPER, WAKE_SCHEDULER
-from tidewheel_common.streams.wake import Listener, Waker
+from tidewheel_common.streams.wake import Listener, Speaker, Waker
 from tidewheel_gateway.finals import Finals
 
 LINGER: Final = 10.0
@@ -26,11 +26,12 @@ class Wakeups:
 
     def __init__(self, url: str, finals: Finals, *, monotonic: Callable[[], float]) -> None:
         self._redis = open_redis(url, client_name="tidewheel-gateway", pool_size=8)
-        self.dispatcher = Waker(self._redis, WAKE_DISPATCHER)
-        self.scheduler = Waker(self._redis, WAKE_SCHEDULER)
-        self.reaper = Waker(self._redis, WAKE_REAPER)
-        self.executor = Waker(self._redis, WAKE_EXECUTOR)
-        self.final = Waker(self._redis, WAKE_FINAL)
+        self._speaker = Speaker(self._redis)
+        self.dispatcher = Waker(self._speaker, WAKE_DISPATCHER)
+        self.scheduler = Waker(self._speaker, WAKE_SCHEDULER)
+        self.reaper = Waker(self._speaker, WAKE_REAPER)
+        self.executor = Waker(self._speaker, WAKE_EXECUTOR)
+        self.final = Waker(self._speaker, WAKE_FINAL)
         self._finals = finals
         self._monotonic = monotonic
         self._listener: Listener | None = None
@@ -55,8 +56,7 @@ class Wakeups:
 
     async def close(self) -> None:
         """Let the last wake-ups leave, and disconnect."""
-        for waker in (self.dispatcher, self.scheduler, self.reaper, self.executor, self.final):
-            await waker.close()
+        await self._speaker.close()
         with contextlib.suppress(*TRANSIENT):
             await self._leave()
             await self._redis.aclose()

@@ -14,7 +14,7 @@ from tidewheel_common.process.service import Process
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
-from tidewheel_common.streams.wake import Listener, Waker
+from tidewheel_common.streams.wake import Listener, Speaker, Waker
 from tidewheel_scheduler import expire, fire, forget, lapse, promote, rebase, release, rescue, sync
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.ration import Ration
@@ -39,8 +39,8 @@ async def build_loops(process: Process[SchedulerSettings]) -> AsyncIterator[Sequ
         stack.push_async_callback(quick.dispose)
         redis = open_redis(process.settings.redis_url.get_secret_value(), client_name=_APPLICATION)
         stack.push_async_callback(redis.aclose)
-        dispatcher = await stack.enter_async_context(_waker(redis, WAKE_DISPATCHER))
-        final = await stack.enter_async_context(_waker(redis, WAKE_FINAL))
+        speaker = await stack.enter_async_context(_speaker(redis))
+        dispatcher, final = Waker(speaker, WAKE_DISPATCHER), Waker(speaker, WAKE_FINAL)
         wakes = _Wakes()
         listener = Listener(redis, {WAKE_SCHEDULER: wakes.hear})
         stack.push_async_callback(listener.close)
@@ -124,10 +124,10 @@ def _announce(final: Waker, task_ids: Sequence[UUID]) -> None:
 
 
 @asynccontextmanager
-async def _waker(redis: Redis, channel: str) -> AsyncIterator[Waker]:
-    waker = Waker(redis, channel)
+async def _speaker(redis: Redis) -> AsyncIterator[Speaker]:
+    speaker = Speaker(redis)
     try:
-        yield waker
+        yield speaker
     finally:
         with suppress(TimeoutError):
-            await asyncio.wait_for(waker.close(), _LAST_WORDS)
+            await asyncio.wait_for(speaker.close(), _LAST_WORDS)

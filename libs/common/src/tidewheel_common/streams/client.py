@@ -1,5 +1,6 @@
 """The one way to Redis for everything but the Celery transport."""
 
+import asyncio
 from collections.abc import Iterable
 
 from redis.asyncio import Connection, Redis, SSLConnection
@@ -7,12 +8,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 __all__ = ["TRANSIENT", "Redis", "open_redis", "refuses_writes"]
 
 TRANSIENT: tuple[type[BaseException], ...] = (RedisError, OSError, TimeoutError)
 """What a lost, restarting, loading or full Redis raises; a loop waits and tries again."""
-
 
 ANSWER = 5.0
 """Seconds in which Redis answers; a thousand hints take it some milliseconds."""
@@ -30,25 +31,39 @@ def refuses_writes(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and any(sign in str(error) for sign in _REFUSALS)
 
 
-class _NoticingConnection(Connection):
-    """Says that a connection is lost when uvloop, to which a peer has just reset it, says RuntimeError."""
+class _Connection(Connection):
+    """Writes without making a task of each write, as redis-py's own does on Python 3.11 (`asyncio.wait_for`)."""
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Send a command.
+        """Send a command, on a new connection when there is none.
 
         Raises:
-            ConnectionError: the connection was lost.
+            ConnectionError: the connection was lost; uvloop says RuntimeError where a peer has just reset it.
+            TimeoutError: Redis does not even read.
         """
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
-            if "handler is closed" not in str(error):
-                raise
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command(_parts(command))
+        except BaseException as error:
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(str(error)) from error
+            if isinstance(error, TimeoutError):
+                raise RedisTimeoutError("Redis does not read what is sent to it.") from error
+            if isinstance(error, OSError | RuntimeError):
+                raise RedisConnectionError(f"Writing to Redis failed: {error}") from error
+            raise
 
 
-class _NoticingSslConnection(_NoticingConnection, SSLConnection):
+def _parts(command: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
+    if isinstance(command, str):
+        command = command.encode()
+    return [command] if isinstance(command, bytes) else command
+
+
+class _SslConnection(_Connection, SSLConnection):
     """The same, over TLS."""
 
 
@@ -76,6 +91,6 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float
     )
     pool = redis.connection_pool
     pool.connection_class = (
-        _NoticingSslConnection if issubclass(pool.connection_class, SSLConnection) else _NoticingConnection
+        _SslConnection if issubclass(pool.connection_class, SSLConnection) else _Connection
     )
     return redis
