@@ -32,9 +32,14 @@ async def sky() -> Sky:
     return Sky()
 
 
-def coalescer(sky: Sky, *, flight: int = 10, room: int = 100) -> Coalescer[str, str]:
+def coalescer(sky: Sky, *, flight: int = 10, room: int = 100, gather: float = 60.0) -> Coalescer[str, str]:
     return Coalescer(
-        sky.fly, weigh=len, shared=lambda error: isinstance(error, ConnectionError), flight=flight, room=room
+        sky.fly,
+        weigh=len,
+        shared=lambda error: isinstance(error, ConnectionError),
+        flight=flight,
+        room=room,
+        gather=gather,
     )
 
 
@@ -54,6 +59,34 @@ async def test_what_arrives_during_a_flight_flies_together_in_its_order(sky: Sky
 
     assert await asyncio.gather(first, *rest) == ["A", "B", "C", "D"]
     assert sky.flights == [["a"], ["b", "c", "d"]]
+
+
+async def test_those_who_were_answered_together_are_waited_for(sky: Sky) -> None:
+    gathered = coalescer(sky)
+    await asyncio.gather(*(gathered.submit(item) for item in "abcd"))
+
+    back = [asyncio.create_task(gathered.submit(item)) for item in "efg"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert sky.flights == [["a", "b", "c", "d"]]
+    last = asyncio.create_task(gathered.submit("h"))
+
+    assert await asyncio.gather(*back, last) == ["E", "F", "G", "H"]
+    assert sky.flights == [["a", "b", "c", "d"], ["e", "f", "g", "h"]]
+
+
+async def test_nobody_is_waited_for_longer_than_a_moment(sky: Sky) -> None:
+    gathered = coalescer(sky, gather=0.001)
+    await asyncio.gather(*(gathered.submit(item) for item in "abcd"))
+
+    assert await asyncio.wait_for(gathered.submit("e"), 10) == "E"
+
+
+async def test_after_a_small_flight_the_next_starts_at_once(sky: Sky) -> None:
+    gathered = coalescer(sky)
+    await asyncio.gather(*(gathered.submit(item) for item in "abc"))
+
+    assert await asyncio.wait_for(gathered.submit("d"), 10) == "D"
 
 
 async def test_a_flight_carries_no_more_than_it_may_and_a_heavy_item_flies_alone(sky: Sky) -> None:

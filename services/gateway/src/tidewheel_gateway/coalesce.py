@@ -1,12 +1,14 @@
 """Gathers what arrives while a commit is under way, and commits all of it together.
 
 An idle coalescer starts at once, so a lone submission waits for nothing; under load each commit carries what came
-during the one before, so the number of commits stays flat while their size grows.
+during the one before, so the number of commits stays flat while their size grows. Callers that were answered together
+come again together, but not at once: the next commit waits for them, or it would leave with the first few.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -18,6 +20,14 @@ FLIGHT: Final = 500
 
 ROOM: Final = 20_000
 """The weight that may be held at once, in flight and waiting."""
+
+
+MANY: Final = 4
+"""Items in one flight; after fewer the next one starts at once."""
+
+GATHER: Final = 0.006
+"""Seconds for which a flight waits, at most, until it is as full as the one before. At 1,200 submissions a second, which
+then need 7 commits instead of 18 for 20 of them, a task waits 4 ms longer here and runs 9 ms earlier all the same."""
 
 
 class Full(Exception):
@@ -41,6 +51,7 @@ class Coalescer(Generic[Item, Outcome]):
             flies again alone, so that a bad one does not spoil its neighbours.
         flight: the weight that a flight carries at most.
         room: the weight that may be held at once.
+        gather: seconds for which a flight waits until it is as full as the one before.
     """
 
     def __init__(
@@ -51,14 +62,18 @@ class Coalescer(Generic[Item, Outcome]):
         shared: Callable[[BaseException], bool],
         flight: int = FLIGHT,
         room: int = ROOM,
+        gather: float = GATHER,
     ) -> None:
         self._fly = fly
         self._weigh = weigh
         self._shared = shared
         self._flight = flight
         self._room = room
+        self._gather_for = gather
         self._held = 0
         self._waiting: deque[_Held[Item, Outcome]] = deque()
+        self._expected = 0
+        self._enough = asyncio.Event()
         self._pilot: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Outcome:
@@ -74,6 +89,8 @@ class Coalescer(Generic[Item, Outcome]):
         held: _Held[Item, Outcome] = _Held(item, weight, loop.create_future())
         self._held += weight
         self._waiting.append(held)
+        if len(self._waiting) >= self._expected:
+            self._enough.set()
         if self._pilot is None:
             self._pilot = loop.create_task(self._drain())
         return await held.outcome
@@ -81,7 +98,9 @@ class Coalescer(Generic[Item, Outcome]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._carry(self._board())
+                boarded = self._board()
+                await self._carry(boarded)
+                await self._gather(len(boarded))
         finally:
             self._pilot = None
             for held in self._waiting:
@@ -95,6 +114,15 @@ class Coalescer(Generic[Item, Outcome]):
             boarded.append(self._waiting.popleft())
             weight += boarded[-1].weight
         return boarded
+
+    async def _gather(self, landed: int) -> None:
+        if landed < MANY or len(self._waiting) >= landed:
+            return
+        self._expected = landed
+        self._enough.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._gather_for):
+                await self._enough.wait()
 
     async def _carry(self, boarded: Sequence[_Held[Item, Outcome]]) -> None:
         try:
