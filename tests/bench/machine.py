@@ -5,6 +5,7 @@ import platform
 import statistics
 import subprocess
 import time
+import timeit
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ async def facts(rig: Rig) -> Facts:
         "system": f"{platform.system()} {platform.release()}",
         "file system": _file_system(rig.stack.directory),
         "Python": platform.python_version(),
+        "a call alone": f"{_call_nanoseconds():.0f} ns",
         "PostgreSQL": settings.pop("server_version"),
         **settings,
         "a commit alone": f"{await _commit_milliseconds(rig.database):.2f} ms",
@@ -67,6 +69,12 @@ async def _commit_milliseconds(database: Any) -> float:
         await database.execute("SELECT pg_logical_emit_message(true, 'bench', 'a commit')")
         took.append(1000 * (time.perf_counter() - began))
     return statistics.median(took)
+
+
+def _call_nanoseconds() -> float:
+    """Return the time of a call of a Python function: how fast the interpreter was built, and the machine is now."""
+    calls = 200_000
+    return min(timeit.repeat("call()", "def call():\n    pass", number=calls, repeat=20)) / calls * 1e9
 
 
 def _processor() -> str:
