@@ -1,5 +1,6 @@
 """Where it was measured, and whether what was measured is durable."""
 
+import asyncio
 import os
 import platform
 import statistics
@@ -44,7 +45,7 @@ async def facts(rig: Rig) -> Facts:
         "system": f"{platform.system()} {platform.release()}",
         "file system": _file_system(rig.stack.directory),
         "Python": platform.python_version(),
-        "a call alone": f"{_call_nanoseconds():.0f} ns",
+        "a turn alone": f"{await asyncio.to_thread(_turn_microseconds):.2f} µs",
         "PostgreSQL": settings.pop("server_version"),
         **settings,
         "a commit alone": f"{await _commit_milliseconds(rig.database):.2f} ms",
@@ -71,10 +72,16 @@ async def _commit_milliseconds(database: Any) -> float:
     return statistics.median(took)
 
 
-def _call_nanoseconds() -> float:
-    """Return the time of a call of a Python function: how fast the interpreter was built, and the machine is now."""
-    calls = 200_000
-    return min(timeit.repeat("call()", "def call():\n    pass", number=calls, repeat=20)) / calls * 1e9
+def _turn_microseconds() -> float:
+    """Return the time of a turn of an event loop: how fast the interpreter was built, and the machine is now."""
+    turns = 2_000
+
+    async def turn() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return min(timeit.repeat(lambda: runner.run(turn()), number=1, repeat=20)) / turns * 1e6
 
 
 def _processor() -> str:
