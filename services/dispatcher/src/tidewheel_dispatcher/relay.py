@@ -44,6 +44,12 @@ DUTY = 0.25
 """The part of the time that is given to ticks then. A dispatch of five tasks costs hardly less than one of twenty, and
 so does what follows for them in Redis and in the executors."""
 
+LEAST_DUTY = 0.1
+"""The same when a hundred tasks or more come during one tick: a burst, which is to be accepted before it is run."""
+
+_BURST = 16
+"""So many tasks in one tick let the loop rest once more as long as that tick took."""
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -131,8 +137,9 @@ class Relay:
         return move.pause
 
     def duty(self) -> float:
-        """Return the part of its time that the loop may tick, by what the last tick moved."""
-        return DUTY if self._last.moved >= FLOW else 1.0
+        """Return the part of its time that the loop may tick: the less of it, the more the last tick moved."""
+        moved = self._last.moved
+        return max(LEAST_DUTY, 1 / (1 / DUTY + moved / _BURST)) if moved >= FLOW else 1.0
 
     def _went_on(self, sight: Sight, move: Move, *, unlooked: bool) -> None:
         self._sight, self._last, self._unlooked = sight, move, unlooked

@@ -90,7 +90,5 @@ def open_redis(url: str, *, client_name: str, pool_size: int = 4, timeout: float
         retry_on_error=[ReadOnlyError],
     )
     pool = redis.connection_pool
-    pool.connection_class = (
-        _SslConnection if issubclass(pool.connection_class, SSLConnection) else _Connection
-    )
+    pool.connection_class = _SslConnection if issubclass(pool.connection_class, SSLConnection) else _Connection
     return redis
