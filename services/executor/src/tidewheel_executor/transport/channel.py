@@ -247,7 +247,7 @@ class Channel(StockChannel):
             self._queue_bind(*binding)
 
     def _tend(self, intake: Intake, streams: Sequence[str]) -> None:
-        intake.settle(())
+        intake.settle_now()
         self.streams.hold(intake.held())
         if self.qos.room and not intake.stash:
             abandoned = self.streams.claim_abandoned(streams, idle=intake.abandoned_after, most=CLAIM_MOST)
