@@ -5,6 +5,7 @@ acknowledged after it, and what waits for a free child is delivered by the next 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import structlog
@@ -77,6 +78,7 @@ class Intake:
         self._settles_later = False
         self._streams: TaskStreams | None = None
         self._alike = 1
+        self._tags = count(1)
 
     @property
     def consumer(self) -> str:
@@ -168,11 +170,13 @@ class Intake:
         self.stash = [entry for pack in staying for entry in pack.entries]
         return going
 
-    def deliver(self, tag: str, pack: Pack[Entry]) -> None:
-        """Note that a message is on its way to a child."""
+    def deliver(self, pack: Pack[Entry]) -> str:
+        """Note that a message is on its way to a child, and return its delivery tag."""
+        tag = str(next(self._tags))
         self.in_flight[tag] = pack
         self.count("messages", 1)
         self.count("entries", len(pack.entries))
+        return tag
 
     def finish(self, tag: str, entries: Sequence[Entry]) -> None:
         """Acknowledge a message: PostgreSQL knows what became of its tasks, so there is no hurry."""
