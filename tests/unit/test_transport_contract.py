@@ -132,6 +132,12 @@ def test_a_message_caches_its_decoded_body_under_the_name_that_we_set() -> None:
     assert issubclass(Message, virtual.Message)
 
 
+def test_a_body_without_a_content_type_reaches_the_child_as_it_is() -> None:
+    for name in ("trace_task_ret", "fast_trace_task"):
+        assert "    else:\n        args, kwargs, embed = body" in source(trace, name)
+    assert "message.content_type, message.content_encoding" in source(celery_request.Request, "__init__")
+
+
 def test_kombu_hooks_into_every_turn_of_the_event_loop_and_never_out_again() -> None:
     text = source(redis.Transport, "register_with_event_loop")
     assert "loop.on_tick.add(on_poll_start)" in text

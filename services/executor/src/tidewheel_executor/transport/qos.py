@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class Message(StockMessage):
-    """A message whose body is known already: the main process wrote it, so it need not parse it."""
+    """A message whose body was never serialized: the main process made it for its own children."""
 
     def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
         super().__init__(payload, channel, **kwargs)
         self.entries: tuple[Entry, ...] | None = payload.get("entries")
-        self._decoded_cache = payload.get("decoded")
+        if self.entries is not None:
+            self._decoded_cache = self.body
 
 
 class QoS(StockQoS):
