@@ -64,7 +64,7 @@ class QoS(StockQoS):
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge every entry of a message at once. Works on a closed channel too."""
+        """Acknowledge all entries of a message; its room is free at once. Works on a closed channel too."""
         entries = self._entries(delivery_tag)
         if entries is None or self.channel.intake is None:
             super().ack(delivery_tag)
