@@ -16,6 +16,7 @@ from tidewheel_common.process.settings import load_settings
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.settings import ExecutorSettings
+from tidewheel_executor.times import Times
 
 RAN = "test:ran"
 """A list: one JSON object for each message that a child has taken up."""
@@ -55,7 +56,7 @@ def hang() -> None:
 
 
 @shared_task(name="tidewheel.execute")
-def execute(hints: list[list[Any]]) -> dict[str, Any]:
+def execute(hints: list[list[Any]]) -> Times:
     """Write down the message, run its handlers and say how long they took."""
     _redis().rpush(RAN, json.dumps({"pid": os.getpid(), "hints": hints}))
     times: dict[str, tuple[int, float, float]] = {}
@@ -65,7 +66,7 @@ def execute(hints: list[list[Any]]) -> dict[str, Any]:
         lasted = time.monotonic() - started
         runs, worked, _ = times.get(handler, (0, 0.0, 0.0))
         times[handler] = (runs + 1, worked + lasted, worked + lasted)
-    return {"handlers": times}
+    return Times(times)
 
 
 async def report_lost(_: Engine, __: UUID, hints: Sequence[Hint], ago: float | None) -> None:

@@ -1,11 +1,16 @@
 """Which messages go to children, and which wait in the worker."""
 
+from collections.abc import Callable
+from typing import Any, cast
 from uuid import UUID
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.transport.entry import Entry
-from tidewheel_executor.transport.intake import Intake
+from tidewheel_executor.transport.intake import SETTLE_MOST, Intake
 
 
 def entry(number: int, handler: str = "short") -> Entry:
@@ -40,12 +45,11 @@ def test_what_finds_no_child_waits_whatever_its_length() -> None:
 
 def test_a_lane_is_taken_until_its_message_has_ended() -> None:
     made = intake()
-    for tag, pack in enumerate(made.fill([entry(1, "long"), entry(2)], room=2, lanes=2)):
-        made.deliver(str(tag), pack)
+    long, short = [made.deliver(pack) for pack in made.fill([entry(1, "long"), entry(2)], room=2, lanes=2)]
     assert made.lanes_taken == 1
-    made.finish("1", [entry(2)])
+    made.finish(short, [entry(2)])
     assert made.lanes_taken == 1
-    made.finish("0", [entry(1, "long")])
+    made.finish(long, [entry(1, "long")])
     assert made.lanes_taken == 0
 
 
@@ -85,3 +89,100 @@ def test_the_next_are_expected_to_be_like_the_last() -> None:
     assert made.likely(room=2) == 60
     made.admit([entry(3), entry(4, "unknown")])
     assert made.likely(room=3) == 3
+
+
+class Answering:
+    """A Redis that notes what is acknowledged, unless it is away."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[list[bytes]] = []
+        self.away = False
+
+    def register_script(self, _: str) -> None:
+        return None
+
+    def pipeline(self, **_: object) -> "Answering":
+        return self
+
+    def xack(self, _: str, __: str, *ids: bytes) -> None:
+        if self.away:
+            raise RedisConnectionError
+        self.acknowledged.append([*ids])
+
+    def xdel(self, *_: Any) -> None:
+        return None
+
+    def execute(self) -> None:
+        return None
+
+
+class Turning:
+    """An event loop that does what is due when it is told to turn."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> None:
+        self.due.append(callback)
+
+    def turn(self) -> None:
+        due, self.due = self.due, []
+        for callback in due:
+            callback()
+
+
+def settling() -> tuple[Intake, Answering, Turning]:
+    made, redis, loop = intake(), Answering(), Turning()
+    made.open(lambda: cast(Redis, redis))
+    made.later = loop.call_later
+    return made, redis, loop
+
+
+def test_what_ends_in_one_moment_is_acknowledged_together() -> None:
+    made, redis, loop = settling()
+    made.finish("1", [entry(1)])
+    made.finish("2", [entry(2), entry(3)])
+    assert redis.acknowledged == []
+    assert len(loop.due) == 1
+    loop.turn()
+    assert redis.acknowledged == [[b"1", b"2", b"3"]]
+    made.finish("3", [entry(4)])
+    loop.turn()
+    assert redis.acknowledged[1:] == [[b"4"]]
+
+
+def test_much_that_has_ended_waits_for_nothing() -> None:
+    made, redis, loop = settling()
+    made.finish("1", [entry(number) for number in range(SETTLE_MOST)])
+    assert [len(ids) for ids in redis.acknowledged] == [SETTLE_MOST]
+    loop.turn()
+    assert len(redis.acknowledged) == 1
+
+
+def test_without_an_event_loop_nothing_waits() -> None:
+    made, redis, _ = settling()
+    made.finish("1", [entry(1)])
+    made.later = None
+    made.finish("2", [entry(2)])
+    assert redis.acknowledged == [[b"1", b"2"]]
+
+
+def test_a_loop_that_has_forgotten_does_not_keep_the_next_one_from_acknowledging() -> None:
+    made, redis, loop = settling()
+    made.finish("1", [entry(1)])
+    loop.due.clear()
+    made.settle_now()  # as whoever notices that the loop rests
+    made.finish("2", [entry(2)])
+    loop.turn()
+    assert redis.acknowledged == [[b"1"], [b"2"]]
+
+
+def test_what_could_not_be_acknowledged_is_owed() -> None:
+    made, redis, loop = settling()
+    redis.away = True
+    made.finish("1", [entry(1)])
+    loop.turn()
+    redis.away = False
+    made.finish("2", [entry(2)])
+    loop.turn()
+    assert redis.acknowledged == [[b"1", b"2"]]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from celery.app import trace
 from celery.concurrency.prefork import TaskPool
+from celery.worker import components, state
 from celery.worker import request as celery_request
-from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
 from celery.worker.consumer.tasks import Tasks
@@ -71,6 +71,9 @@ def test_the_versions_are_the_ones_that_this_was_written_for() -> None:
         (redis.Transport, "register_with_event_loop", ["self", "connection", "loop"]),
         (virtual.Transport, "close_connection", ["self", "connection"]),
         (virtual.Transport, "_deliver", ["self", "message", "queue"]),
+        (Hub, "add", ["self", "fd", "callback", "flags", "args=()", "consolidate=False"]),
+        (Hub, "remove_writer", ["self", "fd"]),
+        (Hub, "call_later", ["self", "delay", "callback", "*args"]),
         (Hub, "call_repeatedly", ["self", "delay", "callback", "*args"]),
         (
             Consumer,
@@ -129,6 +132,12 @@ def test_a_message_caches_its_decoded_body_under_the_name_that_we_set() -> None:
     assert issubclass(Message, virtual.Message)
 
 
+def test_a_body_without_a_content_type_reaches_the_child_as_it_is() -> None:
+    for name in ("trace_task_ret", "fast_trace_task"):
+        assert "    else:\n        args, kwargs, embed = body" in source(trace, name)
+    assert "message.content_type, message.content_encoding" in source(celery_request.Request, "__init__")
+
+
 def test_kombu_hooks_into_every_turn_of_the_event_loop_and_never_out_again() -> None:
     text = source(redis.Transport, "register_with_event_loop")
     assert "loop.on_tick.add(on_poll_start)" in text
@@ -163,6 +172,19 @@ def test_our_success_hook_survives_the_class_that_celery_derives() -> None:
 def test_what_a_child_returns_reaches_the_main_process_as_its_repr() -> None:
     text = inspect.getsource(trace)
     assert "Rstr = saferepr(R, resultrepr_maxsize)" in text
+
+
+def test_the_event_loop_is_of_our_kind() -> None:
+    assert "getattr(w._conninfo, 'requires_hub', None)" in source(components.Hub, "create")
+    assert "dest = self.readers if flags & READ else self.writers" in source(Hub, "add")
+
+
+def test_what_closes_a_file_descriptor_takes_it_out_of_the_event_loop_first() -> None:
+    assert "loop.remove(fd)" in source(redis.Transport, "register_with_event_loop")
+    down = source(TaskPool.Pool, "_create_process_handlers")
+    assert "proc.outq._reader, proc, fileno_to_outq, remove_reader" in down
+    assert "self.hub_remove(sock)" in source(TaskPool.Pool, "destroy_queues")
+    assert "[self._unregister(fd) for fd in self.readers]" in source(Hub, "_close")
 
 
 def test_a_reconnect_drops_what_no_child_has_taken_up() -> None:

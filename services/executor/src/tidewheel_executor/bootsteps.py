@@ -87,7 +87,7 @@ class Accompany(bootsteps.StartStopStep):
 
 
 class Pulse(bootsteps.StartStopStep):
-    """Lets the probes see whether the event loop moves and whether Redis is there."""
+    """Tells others whether the event loop moves: the probes, and who would have it do something later."""
 
     requires = (Connection,)
 
@@ -96,7 +96,11 @@ class Pulse(bootsteps.StartStopStep):
         companion = consumer.controller.companion
         companion.hub_runs(every=PULSE)
         hub.call_repeatedly(PULSE, companion.hub_moved)
+        executor_of(consumer.app).intake.later = hub.call_later
 
     def stop(self, consumer: Any) -> None:
         """Expect no pulse while Celery reconnects or stops: it waits outside its event loop then."""
         consumer.controller.companion.hub_rests()
+        intake = executor_of(consumer.app).intake
+        intake.later = None
+        intake.settle_now()

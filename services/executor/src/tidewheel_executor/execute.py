@@ -6,11 +6,11 @@ from typing import Any
 from celery import Celery, current_app, shared_task, signals
 
 from tidewheel_common.crypto.keyring import Keyring
-from tidewheel_executor.batch import Durations
 from tidewheel_executor.child import Birth, Child
 from tidewheel_executor.claim import Terms
 from tidewheel_executor.executor import executor_of
 from tidewheel_executor.orphans import die_with_parent
+from tidewheel_executor.times import Times
 from tidewheel_executor.transport.envelope import TASK
 
 LEASE_MARGIN = 5.0
@@ -21,10 +21,10 @@ _CHILD = "tidewheel_child"
 
 
 @shared_task(name=TASK, bind=True, acks_late=True, ignore_result=True)
-def execute(self: Any, hints: Sequence[Sequence[Any]]) -> dict[str, Durations]:
+def execute(self: Any, hints: Sequence[Sequence[Any]]) -> Times:
     """Run the tasks of one message."""
     hard_limit, _ = self.request.timelimit or (None, None)
-    return {"handlers": _child_of(self.app).execute(hints, hard_limit=hard_limit)}
+    return Times(_child_of(self.app).execute(hints, hard_limit=hard_limit))
 
 
 @signals.worker_process_init.connect

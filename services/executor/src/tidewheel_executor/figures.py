@@ -58,7 +58,7 @@ class Figures:
 
     def claimed(self, *, hinted: int, claimed: int) -> None:
         """Count one claim."""
-        self._batch.labels(step="claim").observe(claimed)
+        self._batch.labels("claim").observe(claimed)
         if hinted > claimed:
             self._stale.inc(hinted - claimed)
 
@@ -73,7 +73,7 @@ class Figures:
         seconds = {handler: self._seconds.labels(handler) for handler, _ in runs}
         for ended in recorded:
             seconds[ended.claimed.handler].observe(ended.seconds)
-        self._batch.labels(step="finish").observe(len(recorded))
+        self._batch.labels("finish").observe(len(recorded))
         if fenced:
             self._fenced.inc(fenced)
 
@@ -98,7 +98,7 @@ class IntakeFigures:
 
     def count(self, what: str, number: int) -> None:
         """Count what became of so many entries."""
-        self._entries.labels(what=what).inc(number)
+        self._entries.labels(what).inc(number)
 
     def lanes(self, taken: int) -> None:
         """Say how many long messages are in flight."""

@@ -1,7 +1,5 @@
 """What the main process does when a message for `tidewheel.execute` has ended, one way or another."""
 
-import ast
-from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +10,10 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from tidewheel_common.streams.hint import Hint
+from tidewheel_executor.times import read_times
 from tidewheel_executor.transport.intake import Intake
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-def read_times(returned: str) -> Mapping[str, Sequence[float]]:
-    """Read what a child returned, its `Durations` under `handlers`, of which Celery brings only the `repr`.
-
-    Whatever else it is, packing learns nothing from it.
-    """
-    try:
-        times: Mapping[str, Sequence[float]] = ast.literal_eval(returned)["handlers"]
-    except (ValueError, SyntaxError, TypeError, LookupError):
-        return {}
-    return times
 
 
 class ExecuteRequest(Request):

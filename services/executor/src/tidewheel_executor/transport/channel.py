@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from queue import Empty
 from time import monotonic
 from typing import Any, NoReturn
-from uuid import uuid4
 
 import structlog
 from celery.worker import state
@@ -69,6 +68,8 @@ class Channel(StockChannel):
     _ask_again_at = 0.0
     _blocked_until = 0.0
     _refused = False
+    _task_streams: dict[str, str] | None = None
+    """What `task_streams` was when it was last asked for; None once the queues have changed."""
     _unbound: tuple[tuple[str, str, str, str], ...] = ()
     """What could not be bound yet."""
 
@@ -79,6 +80,11 @@ class Channel(StockChannel):
     @property
     def task_streams(self) -> dict[str, str]:
         """The streams that this channel consumes, high before medium before low, with their queues."""
+        if self._task_streams is None:
+            self._task_streams = self._find_task_streams()
+        return self._task_streams
+
+    def _find_task_streams(self) -> dict[str, str]:
         return {key: queue for queue in self.active_queues if self.is_stream(queue) for key in stream_keys(queue)}
 
     # Reading: kombu's poller calls `_brpop_start` on each turn of the event loop while there is credit and nothing is
@@ -223,8 +229,7 @@ class Channel(StockChannel):
             self._deliver_pack(intake, pack, queues.get(pack.entries[0].stream, some_queue))
 
     def _deliver_pack(self, intake: Intake, pack: Pack[Entry], queue: str) -> None:
-        tag = uuid4().hex
-        intake.deliver(tag, pack)
+        tag = intake.deliver(pack)
         self.connection._deliver(wrap(pack, queue=queue, tag=tag, celery_id=message_id(pack)), queue)  # noqa: SLF001 -- kombu's channels all do
 
     # Looking after what is pending, every few seconds
@@ -247,7 +252,7 @@ class Channel(StockChannel):
             self._queue_bind(*binding)
 
     def _tend(self, intake: Intake, streams: Sequence[str]) -> None:
-        intake.settle(())
+        intake.settle_now()
         self.streams.hold(intake.held())
         if self.qos.room and not intake.stash:
             abandoned = self.streams.claim_abandoned(streams, idle=intake.abandoned_after, most=CLAIM_MOST)
@@ -271,10 +276,12 @@ class Channel(StockChannel):
         """Consume from a queue."""
         if self.intake is not None and self.is_stream(queue):
             self.intake.open(self._connect)
+        self._task_streams = None
         return super().basic_consume(queue, *args, **kwargs)
 
     def _basic_cancel(self, consumer_tag: str) -> None:
         super()._basic_cancel(consumer_tag)
+        self._task_streams = None
         if self.intake is not None and not self._closing and not self.task_streams:
             self._abandon_question(self.intake)
             self.intake.give_back_stash()

@@ -1,6 +1,5 @@
 """The Celery message (protocol 2) that carries a pack to a child."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -26,6 +25,7 @@ def message_id(pack: Pack[Entry], *, fresh: Callable[[], str] = lambda: uuid4().
 def wrap(pack: Pack[Entry], *, queue: str, tag: str, celery_id: str) -> dict[str, Any]:
     """Return the message as kombu's virtual transports hand it over.
 
+    The body has no content type, so Celery hands it to the child as it is, with the headers that name the same hints.
     `entries` stays in the main process: it is what an ack needs, and no header, so it does not travel to the child.
     """
     hints = [
@@ -33,13 +33,11 @@ def wrap(pack: Pack[Entry], *, queue: str, tag: str, celery_id: str) -> dict[str
         for entry in pack.entries
     ]
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    body = [[], {"hints": hints}, embed]
     return {
-        "body": json.dumps(body),
-        "decoded": body,
+        "body": [[], {"hints": hints}, embed],
         "entries": pack.entries,
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
+        "content-type": None,
+        "content-encoding": None,
         "headers": {
             "lang": "py",
             "task": TASK,

@@ -5,6 +5,7 @@ acknowledged after it, and what waits for a free child is delivered by the next 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import structlog
@@ -20,8 +21,16 @@ from tidewheel_executor.transport.streams import Placed, TaskStreams
 TRANSIENT = (RedisError, OSError)
 """What a lost, restarting or full Redis raises to a synchronous client."""
 
+SETTLE_AFTER = 0.05
+"""Seconds that an acknowledgement may wait for others: one round trip to Redis for many, and not one for each."""
+
+SETTLE_MOST = 500
+"""Entries that are acknowledged without waiting for more."""
+
 _CRUMB = 1e-9
 """Less of a message than one task takes; sums of parts are not exact."""
+
+Later = Callable[[float, Callable[[], None]], object]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -44,6 +53,7 @@ class Intake:
         report_lost: Called with the hints of a message whose child died; must not block.
         report_interrupted: Called with the hints of a message whose child we have killed; must not block.
         count: Called with the name of something that happened and how often.
+        later: Calls something after so many seconds; None while no event loop turns that would.
         cutting_off: Whether children are ended because this worker stops; their tasks are not lost, but `cut_off`.
         turn: Visits that the pull script has made to queues; drives the taking of turns and the aging.
     """
@@ -55,6 +65,7 @@ class Intake:
         self.report_lost: Callable[[Sequence[Hint]], None] = _ignore
         self.report_interrupted: Callable[[Sequence[Hint]], None] = _ignore
         self.count: Callable[[str, int], None] = _ignore
+        self.later: Later | None = None
         self.turn = 0
         self.in_flight: dict[str, Pack[Entry]] = {}
         self.stash: list[Entry] = []
@@ -64,8 +75,10 @@ class Intake:
         self._boot = boot
         self._held: set[tuple[str, bytes]] = set()
         self._owed: list[Placed] = []
+        self._settles_later = False
         self._streams: TaskStreams | None = None
         self._alike = 1
+        self._tags = count(1)
 
     @property
     def consumer(self) -> str:
@@ -157,14 +170,16 @@ class Intake:
         self.stash = [entry for pack in staying for entry in pack.entries]
         return going
 
-    def deliver(self, tag: str, pack: Pack[Entry]) -> None:
-        """Note that a message is on its way to a child."""
+    def deliver(self, pack: Pack[Entry]) -> str:
+        """Note that a message is on its way to a child, and return its delivery tag."""
+        tag = str(next(self._tags))
         self.in_flight[tag] = pack
         self.count("messages", 1)
         self.count("entries", len(pack.entries))
+        return tag
 
     def finish(self, tag: str, entries: Sequence[Entry]) -> None:
-        """Acknowledge a message: PostgreSQL knows what became of its tasks."""
+        """Acknowledge a message: PostgreSQL knows what became of its tasks, so there is no hurry."""
         self.in_flight.pop(tag, None)
         self._release(entries)
         fp("executor.acking")
@@ -201,7 +216,7 @@ class Intake:
         self.in_flight.clear()
         fp("executor.giving_back")
         self.give_back_stash()
-        self.settle(())
+        self.settle_now()
         if self._streams is not None:
             try:
                 self._streams.leave(streams)
@@ -209,8 +224,17 @@ class Intake:
                 log.debug("consumer not removed")
 
     def settle(self, entries: Sequence[Placed]) -> None:
-        """Acknowledge entries, and whatever could not be acknowledged before."""
+        """Acknowledge entries, together with others that end in the same moment."""
         self._owed += entries
+        if self.later is None or len(self._owed) >= SETTLE_MOST:
+            self.settle_now()
+        elif not self._settles_later:
+            self._settles_later = True
+            self.later(SETTLE_AFTER, self.settle_now)
+
+    def settle_now(self) -> None:
+        """Acknowledge what is owed, also what could not be acknowledged before."""
+        self._settles_later = False
         if not self._owed or self._streams is None:
             return
         owed, self._owed = self._owed, []

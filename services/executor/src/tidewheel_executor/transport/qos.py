@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class Message(StockMessage):
-    """A message whose body is known already: the main process wrote it, so it need not parse it."""
+    """A message whose body was never serialized: the main process made it for its own children."""
 
     def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
         super().__init__(payload, channel, **kwargs)
         self.entries: tuple[Entry, ...] | None = payload.get("entries")
-        self._decoded_cache = payload.get("decoded")
+        if self.entries is not None:
+            self._decoded_cache = self.body
 
 
 class QoS(StockQoS):
@@ -63,7 +64,7 @@ class QoS(StockQoS):
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge every entry of a message at once. Works on a closed channel too."""
+        """Acknowledge all entries of a message; its room is free at once. Works on a closed channel too."""
         entries = self._entries(delivery_tag)
         if entries is None or self.channel.intake is None:
             super().ack(delivery_tag)

@@ -1,4 +1,4 @@
-"""kombu's own Redis transport, with types for the private names that we use or override.
+"""kombu's own Redis transport and event loop, with types for the private names that we use or override.
 
 The published stubs leave these out. tests/unit/test_transport_contract.py checks that each exists as it is written
 here.
@@ -7,6 +7,7 @@ here.
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from kombu.asynchronous import hub
 from kombu.transport import redis, virtual
 
 if TYPE_CHECKING:
@@ -51,10 +52,22 @@ if TYPE_CHECKING:
 
         def _deliver(self, message: dict[str, Any], queue: str | None) -> None: ...
 
+    class StockHub(hub.Hub):
+        """The event loop."""
+
+        readers: dict[int, Any]
+        writers: dict[int, Any]
+        consolidate: set[int]
+
+        def add(  # noqa: D102 -- kombu documents it
+            self, fd: Any, callback: Any, flags: int, args: tuple[Any, ...] = (), consolidate: bool = False
+        ) -> None: ...
+
 else:
+    StockHub = hub.Hub
     StockMessage = virtual.Message
     StockQoS = redis.QoS
     StockChannel = redis.Channel
     StockTransport = redis.Transport
 
-__all__ = ["StockChannel", "StockMessage", "StockQoS", "StockTransport"]
+__all__ = ["StockChannel", "StockHub", "StockMessage", "StockQoS", "StockTransport"]
