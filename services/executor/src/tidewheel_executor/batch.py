@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from celery._state import _task_stack  # type: ignore[attr-defined]  # where `ce
 from tidewheel_common.core.outcome import Cancelled, Interrupted, Refused
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.failpoints import fp
-from tidewheel_common.process.tracing import span_from
+from tidewheel_common.process.tracing import is_exporting, span_from
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.aborts import Aborts
@@ -37,6 +38,8 @@ Durations = dict[str, tuple[int, float, float]]
 """For each handler: how often it ran, the seconds of work that was in all, and the seconds that it lasted in all."""
 
 Runnable = tuple[Claimed, Handler]
+
+_NO_SPAN = nullcontext()
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -75,6 +78,7 @@ class Batch:
         self._recorder = Recorder(
             kit.engine, kit.sealer, figures=kit.figures, tell=kit.tell, settle=kit.scribe.settle, hot=kit.hot
         )
+        self._traced = is_exporting()
         self._durations: defaultdict[str, tuple[int, float, float]] = defaultdict(lambda: (0, 0.0, 0.0))
 
     def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
@@ -162,7 +166,7 @@ class Batch:
         kwargs = open_payload(task, handler, self._kit.sealer)
         if isinstance(kwargs, Refused):
             return kwargs
-        parents = open_parents(task, self._kit.sealer)
+        parents = open_parents(task, self._kit.sealer) if task.order else {}
         if isinstance(parents, Refused):
             return parents
         if task.order:
@@ -185,11 +189,19 @@ class Batch:
             self._recorder.add(self._kit.judge.unstarted(task, Interrupted()))
 
     def _run_defs(self, rest: Rest[Runnable, Ended]) -> None:
+        _task_stack.push(coroutine_task)
+        tasks = _task_stack.stack  # found once: to look for it takes Celery a microsecond for each task
+        try:
+            self._run_each(rest, tasks)
+        finally:
+            _task_stack.pop()
+
+    def _run_each(self, rest: Rest[Runnable, Ended], tasks: list[Any]) -> None:
         while (pair := rest.next_first()) is not None:
             task, handler = pair
             self._kit.watch.since = started = time.monotonic()
             try:
-                self._run_def(task, handler)
+                self._run_def(task, handler, tasks)
             except BaseException as error:
                 if not ends_the_process(error):
                     self._recorder.add(self._broken(task, error))
@@ -200,13 +212,13 @@ class Batch:
             if self._recorder.is_due():
                 self._kit.enter(self._recorder.flush())
 
-    def _run_def(self, task: Claimed, handler: Handler) -> None:
+    def _run_def(self, task: Claimed, handler: Handler, tasks: list[Any]) -> None:
         item = self._prepare(task, handler)
         if not isinstance(item, Item):
             self._recorder.add(self._kit.judge.unstarted(task, item))
             return
-        with span_from(task.traceparent, "tidewheel.run", **_attributes(item)):
-            ended = run_def(item, limit=self._kit.limit, judge=self._kit.judge)
+        with self._span(item):
+            ended = run_def(item, tasks=tasks, limit=self._kit.limit, judge=self._kit.judge)
         self._recorder.add(ended)
         self._count(ended, ended.seconds)
 
@@ -239,7 +251,7 @@ class Batch:
             if not isinstance(item, Item):
                 self._recorder.add(self._kit.judge.unstarted(task, item))
                 return None
-            with span_from(task.traceparent, "tidewheel.run", **_attributes(item)):
+            with self._span(item):
                 ended = await run_async(item, judge=self._kit.judge)
         except Exception as error:  # noqa: BLE001 -- ours; it must not cost the neighbours anything
             ended = self._broken(task, error)
@@ -254,10 +266,14 @@ class Batch:
         runs, worked, lasted = self._durations[ended.claimed.handler]
         self._durations[ended.claimed.handler] = (runs + 1, worked + seconds, lasted + ended.seconds)
 
-
-def _attributes(item: Item) -> dict[str, str | int]:
-    return {
-        "tidewheel.task_id": item.request.id or "",
-        "tidewheel.handler": item.claimed.handler,
-        "tidewheel.attempt": item.claimed.attempt,
-    }
+    def _span(self, item: Item) -> AbstractContextManager[object]:
+        """Return the span of a run; where nobody would hear of it, none is made."""
+        task = item.claimed
+        if task.traceparent is None and not self._traced:
+            return _NO_SPAN
+        attributes: dict[str, str | int] = {
+            "tidewheel.task_id": str(task.task_id),
+            "tidewheel.handler": task.handler,
+            "tidewheel.attempt": task.attempt,
+        }
+        return span_from(task.traceparent, "tidewheel.run", **attributes)

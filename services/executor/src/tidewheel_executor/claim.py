@@ -4,11 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidewheel_common.store.engine import Engine
+from tidewheel_common.store.ids import make_id
 from tidewheel_common.store.rows import Row
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
@@ -70,9 +72,7 @@ class Terms:
 
 def read_hints(raw: Sequence[Sequence[Any]]) -> list[Hint]:
     """Read the hints of a message, `[task id, attempt, handler, traceparent]` each; what came twice is read once."""
-    hints = [
-        Hint(UUID(task_id), attempt, handler, traceparent=traceparent) for task_id, attempt, handler, traceparent in raw
-    ]
+    hints = [Hint(make_id(task_id), attempt, handler, traceparent=trace) for task_id, attempt, handler, trace in raw]
     return list({(hint.task_id, hint.attempt): hint for hint in hints}.values())
 
 
@@ -136,12 +136,7 @@ async def _claim(
         except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
             await patience.endure(error)
         else:
-            return sorted(rows, key=_place), started
-
-
-def _place(row: Row) -> int:
-    place: int = row.place
-    return place
+            return sorted(rows, key=itemgetter("place")), started
 
 
 def _claimed(row: Row, hints: Sequence[Hint], started: float) -> Claimed:

@@ -1,6 +1,8 @@
 """What an executor counts."""
 
+from bisect import bisect_left
 from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,6 +12,16 @@ from tidewheel_executor.judge import Ended
 
 RUN_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
+
+
+class Distribution(Histogram):
+    """A histogram that takes many values at once: each write goes to a file that the main process reads."""
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count values, as `observe` counts each."""
+        self._sum.inc(sum(values))
+        for place, number in Counts(bisect_left(self._upper_bounds, value) for value in values).items():
+            self._buckets[place].inc(number)
 
 
 class Figures:
@@ -25,7 +37,7 @@ class Figures:
         self._dead = Counter(
             "tidewheel_executor_dead_letters", "Tasks that ended dead.", ["handler"], registry=registry
         )
-        self._seconds = Histogram(
+        self._seconds = Distribution(
             "tidewheel_executor_run_seconds",
             "Seconds that a handler ran.",
             ["handler"],
@@ -70,9 +82,11 @@ class Figures:
         dead = Counts(ended.claimed.handler for ended in recorded if ended.transition.state is State.DEAD)
         for handler, number in dead.items():
             self._dead.labels(handler).inc(number)
-        seconds = {handler: self._seconds.labels(handler) for handler, _ in runs}
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
         for ended in recorded:
-            seconds[ended.claimed.handler].observe(ended.seconds)
+            seconds[ended.claimed.handler].append(ended.seconds)
+        for handler, values in seconds.items():
+            self._seconds.labels(handler).observe_all(values)
         self._batch.labels("finish").observe(len(recorded))
         if fenced:
             self._fenced.inc(fenced)

@@ -139,9 +139,9 @@ class Recorder:
     async def _persist(self, endings: Sequence[Ended], patience: Patience) -> dict[Any, bool]:
         """Record endings; say of each that this executor held whether it must be decided anew."""
         rows = (await self._write(finish_plainly, self._hot, endings, patience)).rows
-        held = {row.id: row.cancelled for row in rows if not row.awaited}
+        held = {task_id: cancelled for task_id, cancelled, awaited in rows if not awaited}
         if len(held) < len(rows):
-            awaited = {row.id for row in rows if row.awaited}
+            awaited = {task_id for task_id, _, awaited in rows if awaited}
             rest = [ended for ended in endings if ended.claimed.task_id in awaited]
             written = await self._write(finish_with_dependants, self._engine, rest, patience)
             self._settled += written.settled

@@ -9,11 +9,14 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.app.trace import task_has_custom
+from celery.utils.threads import _FastLocalStack
 from kombu.utils import json as typed_json
 
 from tidewheel_executor.attempt import ContextStack
 from tidewheel_executor.executor import is_handler
 from tidewheel_executor.retries import Wishes, take_over
+
+_READ = json.JSONDecoder().decode
 
 _HOOKS = ("before_start", "on_success", "on_retry", "on_failure", "after_return")
 
@@ -56,10 +59,11 @@ def _look_at(task: "Task[Any, Any]") -> Handler:
     is_async = inspect.iscoroutinefunction(inspect.unwrap(task.run))
     hooks = {name: getattr(task, name) for name in _HOOKS if task_has_custom(task, name)}
     wishes = take_over(task)
-    if is_async:
-        task.request_stack = ContextStack()  # type: ignore[assignment]  # it answers to what Celery asks of a stack
+    # Both answer to what Celery asks of a stack. Its usual one is for each greenlet, and costs a task 2 µs, a look at
+    # `self.request` 0.5 µs; the other one that it has is for each thread.
+    task.request_stack = ContextStack() if is_async else _FastLocalStack()  # type: ignore[assignment]
     # What a Celery app has sent may hold dates and decimals, written as only Celery's own JSON reads them.
-    load = typed_json.loads if wishes.as_in_celery else json.loads
+    load = typed_json.loads if wishes.as_in_celery else _READ
     return Handler(
         task=task, call=call, check=_check_of(task), is_async=is_async, wishes=wishes, load=load, hooks=hooks
     )

@@ -118,7 +118,7 @@ class Judge:
         # Only a failure draws: everything else has no use for it, and most tasks complete.
         jitter = self._jitter() if isinstance(outcome, Failed | Lost) else 0.0
         transition = decide(standing, outcome, jitter=jitter)
-        return Ended(claimed=claimed, standing=standing, outcome=outcome, transition=transition, seconds=seconds)
+        return Ended(claimed, standing, outcome, transition, seconds)
 
 
 def _may_come_again(item: Item, error: BaseException) -> bool:

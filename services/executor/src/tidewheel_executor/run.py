@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 from billiard.common import terminate_handler_fired  # type: ignore[attr-defined]  # its stubs are older
-from celery._state import _task_stack  # type: ignore[attr-defined]  # where `celery.current_task` looks
 from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
 
 from tidewheel_executor import listeners
@@ -15,14 +14,20 @@ from tidewheel_executor.limits import SoftLimit
 from tidewheel_executor.retries import autoretry
 
 
-def run_def(item: Item, *, limit: SoftLimit, judge: Judge) -> Ended:
+def run_def(item: Item, *, tasks: list[Any], limit: SoftLimit, judge: Judge) -> Ended:
     """Run a `def` handler here and now; only for the main thread.
+
+    Args:
+        item: what to run.
+        tasks: Celery's stack of tasks, of this thread.
+        limit: interrupts it.
+        judge: says what becomes of it.
 
     Raises:
         BaseException: what ends this process, and is not the handler's own doing.
     """
     task = item.handler.task
-    _task_stack.push(task)
+    tasks.append(task)
     task.request_stack.push(item.request)
     started = time.monotonic()
     try:
@@ -38,7 +43,7 @@ def run_def(item: Item, *, limit: SoftLimit, judge: Judge) -> Ended:
     finally:
         _finish_lines(item)
         task.request_stack.pop()
-        _task_stack.pop()
+        tasks.pop()
 
 
 async def run_async(item: Item, *, judge: Judge) -> Ended:

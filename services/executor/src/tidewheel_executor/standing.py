@@ -38,13 +38,8 @@ def standing_of(task: Any, max_attempts: int, *, cancel_requested: bool = False)
         max_attempts: the task's own, or less when its handler wants it so.
         cancel_requested: whether somebody has asked for its cancellation.
     """
-    return Standing(
-        failures=task.failures,
-        lost=task.lost,
-        delivery=_DELIVERIES[task.delivery],
-        retry=policy(task.backoff, max_attempts),
-        cancel_requested=cancel_requested,
-    )
+    retry = policy(task.backoff, max_attempts)
+    return Standing(task.failures, task.lost, _DELIVERIES[task.delivery], retry, cancel_requested)
 
 
 def policy(backoff: Mapping[str, Any] | None, max_attempts: int) -> Retry:

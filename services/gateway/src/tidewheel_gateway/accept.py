@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from tidewheel_common.core.fields import PRIORITIES
 from tidewheel_common.core.notification import note, soonest
-from tidewheel_common.core.submission import Candidate
+from tidewheel_common.core.submission import Candidate, TaskSubmission
 from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import Engine
@@ -69,8 +69,6 @@ class Acceptor:
         notify = None
         if spec.notify:
             notify = self._sealer.seal(note(spec.notify), tenant=tenant, subject=subject, field="notify")
-        covered = self._rules.late_after(tenant, spec.handler, spec.queue, spec.tags)
-        late_after = min(filter(None, (soonest(spec.notify), covered)), default=None)
         return TaskRow(
             id=task_id,
             tenant_id=tenant,
@@ -94,8 +92,14 @@ class Acceptor:
             concurrency_limit=spec.concurrency_limit,
             notify=notify,
             owes=notify is not None or self._rules.cover(tenant, spec.handler, spec.queue, spec.tags),
-            late_after=None if late_after is None else timedelta(seconds=late_after),
+            late_after=self._late_after(tenant, spec),
         )
+
+    def _late_after(self, tenant: UUID, spec: TaskSubmission) -> timedelta | None:
+        own = soonest(spec.notify) if spec.notify else None
+        covered = self._rules.late_after(tenant, spec.handler, spec.queue, spec.tags)
+        seconds = min(own, covered) if own and covered else own or covered
+        return timedelta(seconds=seconds) if seconds else None
 
     async def accept(self, submission: Submission) -> Accepted | Stored:
         """Commit a submission, or return what was committed under its key before.

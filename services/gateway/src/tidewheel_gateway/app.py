@@ -13,7 +13,6 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.api_key import ApiKey
 from tidewheel_common.crypto.keyring import Keyring
@@ -22,6 +21,7 @@ from tidewheel_common.process.health import Health
 from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.store.engine import Engine, Plans, open_engine
+from tidewheel_common.store.ids import uuid7
 from tidewheel_common.weather import store_is_away
 from tidewheel_gateway import certificate, notification_rules, openapi, queries, signatures
 from tidewheel_gateway.accept import Acceptor

@@ -26,6 +26,8 @@ def check_single(candidate: Candidate) -> list[Fault]:
 
 def check_batch(items: Sequence[Item]) -> list[Item]:
     """Refuse the items that point out of the batch, wait for each other, or depend on one that is refused."""
+    if not any(map(_siblings, items)):
+        return list(items)
     checked = [_within(item, place, len(items)) for place, item in enumerate(items)]
     order = sort(checked)
     for place, cycle in _cycles(checked, set(order)).items():
@@ -81,7 +83,7 @@ def unknown_parents(candidate: Candidate, known: Mapping[UUID, object], *, point
 
 
 def _siblings(item: Item) -> list[tuple[int, Sibling]]:
-    if isinstance(item, list):
+    if isinstance(item, list) or not item.spec.depends_on:
         return []
     return [(at, parent) for at, parent in enumerate(item.spec.depends_on) if isinstance(parent, Sibling)]
 

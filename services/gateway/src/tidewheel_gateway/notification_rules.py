@@ -38,11 +38,13 @@ class NotificationRules:
 
     def cover(self, tenant: UUID, handler: str, queue: str, tags: Sequence[str]) -> bool:
         """Tell whether a rule of a tenant covers the end of a task, however it ends."""
-        rules = self._rules.get(tenant, ())
+        if (rules := self._rules.get(tenant)) is None:
+            return False
         return any(rule.events & _ENDS and rule.covers(handler, queue, tags) for rule in rules)
 
     def late_after(self, tenant: UUID, handler: str, queue: str, tags: Sequence[str]) -> float | None:
         """Return after how many seconds a task is late for a rule first; None when it is for none."""
-        rules = self._rules.get(tenant, ())
+        if (rules := self._rules.get(tenant)) is None:
+            return None
         covering = (rule.late_after for rule in rules if rule.covers(handler, queue, tags))
         return min((seconds for seconds in covering if seconds is not None), default=None)

@@ -284,7 +284,7 @@ def new_task(candidate: Candidate, task_id: UUID, accepted_at: datetime) -> byte
     spec = candidate.spec
     due = candidate.due(accepted_at)
     view = {
-        "id": task_id,
+        "id": str(task_id),
         "handler": spec.handler,
         "queue": spec.queue,
         "priority": spec.priority,

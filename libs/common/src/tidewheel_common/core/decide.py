@@ -55,7 +55,7 @@ def decide(task: Standing, outcome: Outcome, *, jitter: float) -> Transition:
 
 
 def _end(task: Standing, state: State, attempt_state: str, reason: Reason | None) -> Transition:
-    return Transition(state=state, attempt_state=attempt_state, failures=task.failures, lost=task.lost, reason=reason)
+    return Transition(state, attempt_state, task.failures, task.lost, None, reason)
 
 
 def _again(task: Standing, attempt_state: str, wait: float) -> Transition:

@@ -59,6 +59,8 @@ FULL_TASK: Final[dict[str, Any]] = {
     "notify": [{"on": ["dead"], "email": "ops@example.com"}],
 }
 
+_AT_ONCE = timedelta()
+
 _HORIZON = timedelta(seconds=TEN_YEARS)
 
 
@@ -131,7 +133,7 @@ class Candidate:
     @property
     def delay(self) -> timedelta:
         """The delay in whole microseconds, as PostgreSQL keeps time; zero when none is asked for."""
-        return timedelta(seconds=self.spec.delay or 0.0)
+        return timedelta(seconds=self.spec.delay) if self.spec.delay else _AT_ONCE
 
     def due(self, now: datetime) -> datetime:
         """Return when it is due, if it is accepted now."""
@@ -163,7 +165,10 @@ def read_candidate(document: object, *, pointer: str = "", nul: bool) -> Candida
 
 def untimely(candidate: Candidate, now: datetime, *, pointer: str = "") -> list[Fault]:
     """Return what is wrong with a submission's times at a moment."""
-    return untimely_times(candidate.spec.run_at, candidate.due(now), candidate.spec.expires_at, now, pointer=pointer)
+    spec = candidate.spec
+    if spec.run_at is None and spec.expires_at is None:
+        return []
+    return untimely_times(spec.run_at, candidate.due(now), spec.expires_at, now, pointer=pointer)
 
 
 def untimely_times(

@@ -10,7 +10,6 @@ values per key that NIST SP 800-38D (section 8.3) allows. Measured on one core, 
 seal and to open, for 200 bytes as for 1 KiB.
 """
 
-import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tidewheel_common.core.errors import TidewheelError
@@ -78,7 +78,7 @@ class Subject(NamedTuple):
 class _Frame:
     """What all values of one field, tenant and binding have in common."""
 
-    expand: hmac.HMAC
+    expand: HMAC
     """Keyed with the tenant's key; copied for each subject, which is four times faster than to key it again."""
     info: bytes
     identity: bytes
@@ -163,7 +163,7 @@ class Sealer:
         # HKDF-Expand for one block (RFC 5869, section 2.3): T(1) = HMAC(key, info | 0x01).
         block = frame.expand.copy()
         block.update(frame.info + tail + b"\x01")
-        return AESGCM(block.digest()), frame.identity + tail
+        return AESGCM(block.finalize()), frame.identity + tail
 
     def _make_frame(self, key_id: str, tenant: UUID, binding: Binding, field: str) -> _Frame:
         if (root := self._keyring.root(key_id)) is None:
@@ -175,7 +175,7 @@ class Sealer:
         key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(root)
         bound = bytes((binding,))
         return _Frame(
-            expand=hmac.new(key, digestmod="sha256"),
+            expand=HMAC(key, SHA256()),
             info=_joined(b"tidewheel subject key", bound) + _LENGTH,
             identity=_joined(bytes((VERSION,)), key_id.encode(), tenant.bytes, bound) + _LENGTH,
             tail=_joined(field.encode()),

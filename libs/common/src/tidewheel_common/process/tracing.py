@@ -60,6 +60,11 @@ def start_tracing(service: str, *, endpoint: str | None, exporter: "SpanExporter
     return Tracing(provider)
 
 
+def is_exporting() -> bool:
+    """Tell whether spans leave this process: what they would say need not be put together otherwise."""
+    return _exporting() is not None
+
+
 def current_traceparent() -> str | None:
     """Return the current span as a W3C `traceparent`, to be stored with a task; None outside of any trace."""
     now = trace.get_current_span().get_span_context()

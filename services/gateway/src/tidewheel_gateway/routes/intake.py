@@ -241,7 +241,7 @@ def _results(
     items: list[Item], ids: tuple[UUID | None, ...], *, existing: frozenset[int] = frozenset(), replayed: bool
 ) -> Response:
     results = [
-        {"id": task_id, **({"existing": True} if place in existing else {})}
+        {"id": str(task_id), **({"existing": True} if place in existing else {})}
         if task_id is not None
         else {"error": _refusal(item, place)}
         for place, (item, task_id) in enumerate(zip(items, ids, strict=True))
