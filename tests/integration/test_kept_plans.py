@@ -27,6 +27,7 @@ READY = """
         'at_least_once', now(), now()
     FROM generate_series(1, {count})
 """
+WORKED_OFF = "UPDATE tasks SET state = 'complete', ready_at = NULL, remove_at = now() + interval '1 day'"
 
 STATES = {
     "never analysed": (),
@@ -35,6 +36,7 @@ STATES = {
     "a few tasks": (FILLED.format(count=30), "VACUUM ANALYZE"),
     "much history": (FILLED.format(count=20_000), "ANALYZE"),
     "a large backlog": (READY.format(count=20_000), "ANALYZE"),
+    "a large backlog that was worked off": (READY.format(count=20_000), "ANALYZE", WORKED_OFF, "VACUUM ANALYZE"),
     "much that was deleted": (FILLED.format(count=20_000), "DELETE FROM tasks", "VACUUM ANALYZE"),
 }
 
@@ -86,3 +88,10 @@ async def test_a_dispatch_goes_from_its_lines_to_what_is_ready(driver: Any) -> N
     assert all(f"{column} " in ready[1] for column in ("queue =", "priority =", "ready_at >=", "ready_at <="))
     assert marked[0] == "tasks_pkey"
     assert marked[1].startswith("(id = ")
+
+
+async def test_a_look_finds_the_lines_by_the_index_of_what_is_ready(driver: Any) -> None:
+    found = await scans(driver, DISPATCHER["lines_ready"])
+    assert [index for index, _ in found] == ["tasks_ready"] * 4
+    assert sum(condition.startswith("(ROW(queue, priority) > ") for _, condition in found) == 1
+    assert sum("ready_at" in condition for _, condition in found) == 2

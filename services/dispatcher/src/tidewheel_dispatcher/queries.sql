@@ -3,6 +3,7 @@
 -- name: lines_ready :many
 -- List every line that has ready rows: for how many seconds its oldest has been due, and whether any is parked.
 -- A loose index scan: it touches one entry of tasks_ready for each line, however many rows wait in it.
+-- Its plan is kept where it is asked again and again: no other index has the order of the lines.
 WITH RECURSIVE clock AS (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),

@@ -83,7 +83,7 @@ class Relay:
 
     Args:
         engine: PostgreSQL, each statement a transaction of its own.
-        hot: the same for the one statement that every task passes through; it keeps its plan.
+        hot: the same for the statement that every task passes through and for looks; it keeps their plans.
         redis: where the hints go.
         roster: who serves what.
         metrics: counts what it does.
@@ -145,10 +145,11 @@ class Relay:
         self._sight, self._last, self._unlooked = sight, move, unlooked
 
     async def _look(self) -> Sight:
-        async with self._engine.connect() as connection:
+        async with self._hot.connect() as connection:
             ready = await self._lookout.look(connection)
-            if not ready:
-                return Sight(due=(), paused=(), limited=(), keyed=False)
+        if not ready:
+            return Sight(due=(), paused=(), limited=(), keyed=False)
+        async with self._engine.connect() as connection:
             valved, keyed = await queries.limits_exist(connection)
             valves, now = await queries.queues_valves(connection) if valved else ({}, None)
         paused = {valve.name for valve in valves.values() if now is not None and valve.paused(now)}
