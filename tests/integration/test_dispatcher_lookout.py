@@ -48,7 +48,7 @@ class Looking:
 async def test_a_look_is_due_the_later_the_longer_the_last_one_took(rig: Rig) -> None:
     looking = Looking(rig.engine)
     assert looking.lookout.due_in == 0
-    await looking.look(lasts=0.02)
+    await looking.look(lasts=0.03)
     assert looking.lookout.due_in == pytest.approx(1)
     looking.now += 0.75
     assert looking.lookout.due_in == pytest.approx(0.25)

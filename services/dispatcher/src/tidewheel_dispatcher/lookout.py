@@ -17,7 +17,7 @@ from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import BEGINNING, ReadyLine
 
-SHARE = 0.02
+SHARE = 0.03
 """How much of the time looks may take."""
 
 LONGEST = 2.0
