@@ -25,8 +25,8 @@ MANY: Final = 4
 """Items in one flight; after fewer the next one starts at once."""
 
 GATHER: Final = 0.006
-"""Seconds for which a flight waits, at most, until it is as full as the one before. So a task waits some 4 ms longer for
-its commit when 1,200 are submitted in a second, and starts some 9 ms earlier after it."""
+"""Seconds for which a flight waits, at most, until it is as full as the one before. When 1,200 tasks are submitted in a
+second, a task waits some 4 ms longer for its commit then, and starts some 9 ms earlier after it."""
 
 
 class Full(Exception):
