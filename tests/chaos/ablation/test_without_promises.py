@@ -107,13 +107,8 @@ class _WithoutIdentity:
 class _OneKeyForAll:
     """A derivation that does not know what its key is for."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, _: object) -> None:
         self._key = key
-
-    @classmethod
-    def new(cls, key: bytes, *, digestmod: str) -> Self:
-        del digestmod
-        return cls(key)
 
     def copy(self) -> Self:
         return self
@@ -121,7 +116,7 @@ class _OneKeyForAll:
     def update(self, info: bytes) -> None:
         del info
 
-    def digest(self) -> bytes:
+    def finalize(self) -> bytes:
         return self._key
 
 
@@ -130,9 +125,9 @@ def test_a_value_is_bound_to_its_task_by_its_key_and_by_its_identity(monkeypatch
     assert not _opens_elsewhere()
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "hmac", _OneKeyForAll)
+        patch.setattr(sealing, "HMAC", _OneKeyForAll)
         assert not _opens_elsewhere(), "the identity alone holds"
     monkeypatch.setattr(sealing, "AESGCM", _WithoutIdentity)
     assert not _opens_elsewhere(), "the key alone holds"
-    monkeypatch.setattr(sealing, "hmac", _OneKeyForAll)
+    monkeypatch.setattr(sealing, "HMAC", _OneKeyForAll)
     assert _opens_elsewhere(), "the check would notice"
