@@ -65,6 +65,7 @@ def evenly(requests: Iterable[bytes], *, rate: float) -> list[tuple[float, bytes
 
 async def drive(pool: Pool, requests: Iterable[bytes], *, at_most: int = CONNECTIONS) -> Offered:
     """Keep so many requests open until all have been sent; return when all are answered (closed loop)."""
+    await pool.fill()
     load = Load(pool)
     for request in requests:
         await load.answered(below=at_most)
@@ -75,6 +76,7 @@ async def drive(pool: Pool, requests: Iterable[bytes], *, at_most: int = CONNECT
 
 async def offer(pool: Pool, arrivals: Iterable[tuple[float, bytes]]) -> Offered:
     """Send each request when its time (seconds after now) has come; return when all are answered (open loop)."""
+    await pool.fill()
     load = Load(pool)
     for after, request in arrivals:
         due = load.offered.began + after

@@ -77,8 +77,10 @@ class Connection(asyncio.Protocol):
 class Pool:
     """A fixed number of connections, and the line of requests that wait for one."""
 
-    def __init__(self, url: str, api_key: str) -> None:
+    def __init__(self, url: str, api_key: str, size: int) -> None:
         place = urlsplit(url)
+        self._place = place
+        self._size = size
         self._head = (
             f"Host: {place.netloc}\r\nAuthorization: Bearer {api_key}\r\nContent-Type: application/json\r\n"
         ).encode()
@@ -86,18 +88,18 @@ class Pool:
         self._all: list[Connection] = []
         self._line: deque[tuple[bytes, Done]] = deque()
 
-    async def open(self, url: str, size: int) -> None:
-        place = urlsplit(url)
-        secure = place.scheme == "https"
-        for _ in range(size):
+    async def fill(self) -> None:
+        """Open the connections that are missing: a server closes those that were idle for long."""
+        secure = self._place.scheme == "https"
+        while len(self._all) < self._size:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(freed=self._next, lost=self._forget),
-                place.hostname or "",
-                place.port or (443 if secure else 80),
+                self._place.hostname or "",
+                self._place.port or (443 if secure else 80),
                 ssl=secure or None,
             )
             self._all.append(connection)
-            self._free.append(connection)
+            self._next(connection)
 
     def encode(self, path: str, body: Any) -> bytes:
         """Return a POST with a JSON body as it goes over the wire."""
@@ -112,10 +114,12 @@ class Pool:
             self._line.append((request, done))
 
     def close(self) -> None:
-        for connection in self._all:
+        for connection in tuple(self._all):
             connection.close()
 
     def _forget(self, connection: Connection) -> None:
+        if connection in self._all:
+            self._all.remove(connection)
         if connection in self._free:
             self._free.remove(connection)
 
@@ -133,9 +137,9 @@ def ids_in(answer: bytes) -> list[bytes]:
 
 @asynccontextmanager
 async def open_pool(url: str, api_key: str, size: int = CONNECTIONS) -> AsyncIterator[Pool]:
-    pool = Pool(url, api_key)
+    pool = Pool(url, api_key, size)
     try:
-        await pool.open(url, size)
+        await pool.fill()
         yield pool
     finally:
         pool.close()
