@@ -1,5 +1,6 @@
-"""What the bench says about ids and bars, and where the page shows it."""
+"""What the bench says about ids and bars, where the page shows it, and how it keeps its connections."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import pytest
 from tests.bench.course import Course
 from tests.bench.cpu import Spent, seconds_between
 from tests.bench.ledger import Count, Ledger
+from tests.bench.offer import drive
 from tests.bench.page import PAGE, NotOne, merged, places, written
 from tests.bench.report import Bar, quantile
 from tests.bench.scenarios import SCENARIOS
 from tests.bench.sizing import RATE, sizing
 from tests.bench.statements import counted
+from tests.bench.wire import open_pool
+from tests.support import wait_until
 
 A, B, C = uuid4(), uuid4(), uuid4()
 
@@ -147,3 +151,25 @@ def test_the_size_of_a_part_is_all_that_it_does() -> None:
     assert rows["PostgreSQL"][:2] == ("30 µs", "0.3")
     assert rows["gateway, by batch"][2] == "2 replicas of 1 CPU"
     assert rows["PostgreSQL's WAL"] == ("2,000 B", "20 MB/s", "a disk of 40 MB/s")
+
+
+async def test_connections_that_the_server_has_closed_are_opened_anew() -> None:
+    met: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(writer)
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n{}")
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, open_pool(f"http://127.0.0.1:{port}", "key", size=2) as pool:
+        requests = [pool.encode("/", {})] * 5
+        assert len((await drive(pool, requests)).answers) == 5
+        for writer in met:
+            writer.close()
+        await wait_until(lambda: not pool._all, what="the end of the connections")
+        assert len((await drive(pool, requests)).answers) == 5
+    assert len(met) == 4
