@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from tests.support import text, wait_until
 
+from tidewheel_common.store import engine as engine_module
 from tidewheel_common.store.engine import Connection, Engine, open_engine
 from tidewheel_common.store.errors import is_transient
 
@@ -85,6 +86,18 @@ async def test_connections_that_ended_in_the_pool_are_replaced(engine: Engine, d
         after = {await backend(one), await backend(other)}
     assert len(after) == 2
     assert not before & after
+
+
+async def test_a_connection_that_nobody_has_used_for_long_is_replaced(
+    doomed: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with doomed.connect() as connection:
+        first = await backend(connection)
+    async with doomed.connect() as connection:
+        assert await backend(connection) == first
+        monkeypatch.setattr(engine_module, "_RECYCLE", 0.0)
+    async with doomed.connect() as connection:
+        assert await backend(connection) != first
 
 
 async def test_a_connection_that_ends_under_a_statement_is_a_passing_fault(doomed: Engine) -> None:

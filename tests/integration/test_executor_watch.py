@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from redis import Redis
 from tests.execution import Queued, World, opened_world
 from tests.integration.recovery_rig import cluster
 from tests.integration.test_recovery_stop import HANDLERS, runs
 from tests.support import wait_until
+
+from tidewheel_common.streams.keys import WAKE_SCHEDULER
 
 WAITING = "SELECT count(*) = $1 FROM tasks WHERE state = 'waiting'"
 
@@ -53,7 +56,11 @@ def test_neighbours_of_a_blocked_task_run_on_another_child_while_it_still_blocks
         world.queue("t.quick", {"number": 4}),
     ]
 
-    durations = world.run(first, blocked, *neighbours)
+    with Redis.from_url(redis_url).pubsub() as listening:
+        listening.subscribe(WAKE_SCHEDULER)
+        durations = world.run(first, blocked, *neighbours)
+        heard = iter(lambda: listening.get_message(timeout=5.0), None)
+        assert any(message["type"] == "message" for message in heard)
 
     assert states == ["complete", "complete", "complete", "complete", "running"]
     assert ran == [1, 3, 4, 2, 0]

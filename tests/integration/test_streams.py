@@ -167,3 +167,23 @@ async def test_what_a_speaker_says_after_its_connection_was_cut_is_heard(redis: 
     await own.aclose()
     await listener.close()
     assert heard == ["", "before", "after"]
+
+
+async def test_what_a_speaker_may_not_say_costs_nothing_that_it_says_later(redis: Redis, redis_url: str) -> None:
+    heard: list[str] = []
+    listener = Listener(redis, {WAKE_FINAL: heard.append})
+    await listener.tick()
+    await redis.acl_setuser("muted", enabled=True, nopass=True, categories=["+@all"], channels=[WAKE_FINAL])
+    own = open_redis(redis_url.replace("://", "://muted:any@"), client_name="muted")
+    speaker = Speaker(own)
+    for word in ("one", "two", "three"):
+        speaker.say(WAKE_DISPATCHER)
+        speaker.say(WAKE_FINAL, word)
+        await speaker.close()
+    async with asyncio.timeout(10):
+        while "three" not in heard:
+            await listener.tick()
+    await own.aclose()
+    await redis.acl_deluser("muted")
+    await listener.close()
+    assert heard == ["", "one", "two", "three"]

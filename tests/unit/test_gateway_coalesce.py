@@ -75,6 +75,14 @@ async def test_those_who_were_answered_together_are_waited_for(sky: Sky) -> None
     assert sky.flights == [["a", "b", "c", "d"], ["e", "f", "g", "h"]]
 
 
+async def test_a_flight_that_is_full_waits_for_nobody(sky: Sky) -> None:
+    gathered = coalescer(sky)
+    await asyncio.gather(*(gathered.submit(item) for item in "abcd"))
+
+    both = asyncio.gather(gathered.submit("e" * 9), gathered.submit("f"))
+    assert await asyncio.wait_for(both, 10) == ["E" * 9, "F"]
+
+
 async def test_nobody_is_waited_for_longer_than_a_moment(sky: Sky) -> None:
     gathered = coalescer(sky, gather=0.001)
     await asyncio.gather(*(gathered.submit(item) for item in "abcd"))

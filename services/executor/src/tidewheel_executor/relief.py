@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,9 +9,8 @@ import structlog
 
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.store.engine import Engine, open_engine
-from tidewheel_common.streams.client import TRANSIENT, Redis, open_redis
+from tidewheel_common.streams.client import open_redis
 from tidewheel_common.streams.hint import Hint
-from tidewheel_common.streams.keys import WAKE_SCHEDULER
 from tidewheel_executor.batch import Runnable
 from tidewheel_executor.claim import Claimed
 from tidewheel_executor.figures import Figures
@@ -51,21 +49,20 @@ class Relief:
         """
         engine = open_engine(self.database_url, application_name=NAME, pool_size=1)
         redis = open_redis(self.redis_url, client_name=NAME, pool_size=1)
+        wakes = Wakes(redis)
         try:
             async with asyncio.timeout(LONGEST):
-                await self._record(engine, redis, ended)
+                await self._record(engine, wakes, ended)
                 given = await self._give_back(engine, [task for task, _ in tasks])
             log.info("neighbours of a long task relieved", recorded=len(ended), given_back=given)
             self.figures.relieved(given)
-            with suppress(*TRANSIENT):
-                await redis.publish(WAKE_SCHEDULER, "")
+            await wakes.tell_of_given_back()
         finally:
             await redis.aclose()
             await engine.dispose()
 
-    async def _record(self, engine: Engine, redis: Redis, ended: Sequence[Ended]) -> None:
-        tell = Wakes(redis).tell
-        recorder = Recorder(engine, self.sealer, figures=self.figures, tell=tell, settle=self.settle)
+    async def _record(self, engine: Engine, wakes: Wakes, ended: Sequence[Ended]) -> None:
+        recorder = Recorder(engine, self.sealer, figures=self.figures, tell=wakes.tell, settle=self.settle)
         recorder.unrecorded.extend(ended)
         await recorder.flush()
 

@@ -35,6 +35,14 @@ class Wakes:
             self._speaker.say(WAKE_FINAL, *final)
         if any(ended.transition.wait is not None and ended.transition.wait <= NEAR for ended in recorded):
             self._speaker.say(WAKE_SCHEDULER)
+        await self._leave()
+
+    async def tell_of_given_back(self) -> None:
+        """Send the wake-up that follows when tasks were given back."""
+        self._speaker.say(WAKE_SCHEDULER)
+        await self._leave()
+
+    async def _leave(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
                 await self._speaker.close()

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from time import monotonic
 from typing import Any, Final
 
 import asyncpg
@@ -28,7 +29,7 @@ _CLOSE: Final = 2.0
 """Seconds that those who have a connection still get when the pool is closed."""
 
 _RECYCLE: Final = 300.0
-"""Seconds after which a connection that nobody uses is closed."""
+"""Seconds after which a connection that nobody used is used no more: what lies between may have forgotten it."""
 
 
 class Plans(StrEnum):
@@ -132,6 +133,7 @@ class Engine:
         self._options = options
         self._pool: Pool[Any] | None = None
         self._spare: Any | None = None
+        self._spare_until = 0.0
         self._waiting = 0
         self.patience = _CONNECT
 
@@ -154,7 +156,7 @@ class Engine:
             await pool.release(driver)
             raise
         if self._spare is None and not self._waiting and pool is self._pool:
-            self._spare = driver
+            self._spare, self._spare_until = driver, monotonic() + _RECYCLE
         else:
             await pool.release(driver)
 
@@ -181,8 +183,9 @@ class Engine:
 
     async def _at_hand(self, pool: "Pool[Any]") -> Any | None:
         spare, self._spare = self._spare, None
-        if spare is None or _is_open(spare):
+        if spare is None or (_is_open(spare) and monotonic() < self._spare_until):
             return spare
+        _cut(spare)
         await pool.release(spare)
         return None
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from redis.asyncio import Connection, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from tidewheel_common.streams.client import ANSWER, TRANSIENT
 
@@ -23,7 +24,7 @@ class Speaker:
     it has said are read before it speaks again. So a connection that was lost is noticed then, and made anew.
 
     Args:
-        redis: lends the connection. One that was opened with `timeout=None` costs less: its writes need no guard here.
+        redis: lends the connection, once and for all: its pool needs another for whoever else uses it.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -64,8 +65,9 @@ class Speaker:
         """Read what is still to be answered. What turns out to be lost is closed; the next command connects anew."""
         try:
             while self._unanswered:
-                await connection.read_response()
                 self._unanswered -= 1
+                with suppress(ResponseError):  # what was refused then must not cost what is said now
+                    await connection.read_response()
             await asyncio.sleep(0)  # a loop that runs only now and then sees the end of a connection no earlier
             lost = connection.is_connected and await connection.can_read()
         except (RedisConnectionError, OSError):
