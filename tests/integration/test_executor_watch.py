@@ -1,6 +1,7 @@
 """What waits behind a task that takes long, in the same message: others have it, and nothing runs twice."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,16 @@ WAITING = "SELECT count(*) = $1 FROM tasks WHERE state = 'waiting'"
 def world(database_url: str, redis_url: str) -> Iterator[World]:
     with opened_world(database_url, redis_url) as world:
         yield world
+
+
+@contextmanager
+def hearing(redis_url: str, channel: str) -> Iterator[None]:
+    """Expect a wake-up on a channel."""
+    with Redis.from_url(redis_url).pubsub() as listening:
+        listening.subscribe(channel)
+        yield
+        heard = iter(lambda: listening.get_message(timeout=5.0), None)
+        assert any(message["type"] == "message" for message in heard)
 
 
 def test_neighbours_of_a_blocked_task_run_on_another_child_while_it_still_blocks(
@@ -56,11 +67,8 @@ def test_neighbours_of_a_blocked_task_run_on_another_child_while_it_still_blocks
         world.queue("t.quick", {"number": 4}),
     ]
 
-    with Redis.from_url(redis_url).pubsub() as listening:
-        listening.subscribe(WAKE_SCHEDULER)
+    with hearing(redis_url, WAKE_SCHEDULER):
         durations = world.run(first, blocked, *neighbours)
-        heard = iter(lambda: listening.get_message(timeout=5.0), None)
-        assert any(message["type"] == "message" for message in heard)
 
     assert states == ["complete", "complete", "complete", "complete", "running"]
     assert ran == [1, 3, 4, 2, 0]

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tidewheel_common.process.health import Health
-from tidewheel_common.process.loop import AGAIN, Loop, LoopFailed, Transient, run_loops
+from tidewheel_common.process.loop import AGAIN, LONGEST_REST, Loop, LoopFailed, Transient, run_loops
 from tidewheel_common.process.metrics import Metrics
 
 DEADLINE = 5.0
@@ -351,20 +351,21 @@ def woken(tick: Callable[[], Awaitable[float | None]], wake: asyncio.Event) -> C
 async def test_a_loop_on_part_duty_rests_in_proportion_to_its_tick_when_it_was_woken_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times = iter([10.0, 10.3, 20.0, 20.3, 30.0, 30.3])
+    times = iter([10.0, 10.03, 20.0, 20.03, 30.0, 30.03])
     monkeypatch.setattr("tidewheel_common.process.loop.time", SimpleNamespace(monotonic=lambda: next(times)))
     wake = asyncio.Event()
-    tick = woken(bench.script(None, 0.5, AGAIN), wake)
+    tick = woken(bench.script(None, 0.05, AGAIN), wake)
     await bench.run(Loop(name="relay", tick=tick, every=7, wake=wake, duty=lambda: 0.3))
-    assert bench.pauses[1:] == [pytest.approx(0.7), 0.5]  # as long as it takes, but not beyond what is due
+    assert bench.pauses[1:] == [pytest.approx(0.07), 0.05]  # as long as it takes, but not beyond what is due
     assert wake not in bench.pauses_end_with
 
 
-async def test_part_duty_never_rests_for_longer_than_every(bench: Bench) -> None:
+@pytest.mark.parametrize(("every", "rests"), [(7, LONGEST_REST), (0.01, 0.01)])
+async def test_part_duty_never_rests_for_long(bench: Bench, every: float, rests: float) -> None:
     wake = asyncio.Event()
     tick = woken(bench.script(None, AGAIN), wake)
-    await bench.run(Loop(name="relay", tick=tick, every=7, wake=wake, duty=lambda: 1e-12))
-    assert bench.pauses[1:] == [7]
+    await bench.run(Loop(name="relay", tick=tick, every=every, wake=wake, duty=lambda: 1e-12))
+    assert bench.pauses[1:] == [rests]
 
 
 async def test_a_loop_on_part_duty_that_nobody_woke_pauses_as_any_other(bench: Bench) -> None:

@@ -24,6 +24,9 @@ AGAIN = 0.0
 FIRST_PAUSE = 0.2
 """Seconds at most before the first tick, so that processes that start together do not stay in step."""
 
+LONGEST_REST = 0.1
+"""Seconds that a loop with less than full duty rests, however long its tick took: that may have been the store's fault."""
+
 SHORTEST_BACKOFF = 0.1
 LONGEST_BACKOFF = 1.0
 """Seconds between the tries of a loop that lost a connection; doubled each time. The longest is what a store's return
@@ -213,7 +216,7 @@ class _Runner:
             return
         pause = self.loop.every * (1 - 0.1 * self._jitter()) if due is None else min(due, self.loop.every)
         if self.wake.is_set() and (duty := self.loop.duty()) < 1:
-            await self._rest(min(pause, took * (1 / duty - 1)), self._halt)
+            await self._rest(min(pause, took * (1 / duty - 1), LONGEST_REST), self._halt)
         else:
             await self._rest(pause, self.wake)
 
