@@ -25,7 +25,7 @@ FIRST_PAUSE = 0.2
 """Seconds at most before the first tick, so that processes that start together do not stay in step."""
 
 LONGEST_REST = 0.1
-"""Seconds that a loop with less than full duty rests, however long its tick took: that may have been the store's fault."""
+"""Seconds that a loop on part duty rests at most: that its tick took long may have been the store's fault."""
 
 SHORTEST_BACKOFF = 0.1
 LONGEST_BACKOFF = 1.0
