@@ -27,7 +27,7 @@ def world(database_url: str, redis_url: str) -> Iterator[World]:
 @contextmanager
 def hearing(redis_url: str, channel: str) -> Iterator[None]:
     """Expect a wake-up on a channel."""
-    with Redis.from_url(redis_url).pubsub() as listening:
+    with Redis.from_url(redis_url) as redis, redis.pubsub() as listening:
         listening.subscribe(channel)
         yield
         heard = iter(lambda: listening.get_message(timeout=5.0), None)

@@ -79,8 +79,8 @@ async def test_a_flight_that_is_full_waits_for_nobody(sky: Sky) -> None:
     gathered = coalescer(sky)
     await asyncio.gather(*(gathered.submit(item) for item in "abcd"))
 
-    both = asyncio.gather(gathered.submit("e" * 9), gathered.submit("f"))
-    assert await asyncio.wait_for(both, 10) == ["E" * 9, "F"]
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(gathered.submit(item) for item in ["e" * 9, "f"])) == ["E" * 9, "F"]
 
 
 async def test_nobody_is_waited_for_longer_than_a_moment(sky: Sky) -> None:
