@@ -52,9 +52,13 @@ class _Connection(Connection):
             await self.disconnect(nowait=True)
             if isinstance(error, TimeoutError):
                 raise RedisTimeoutError("Redis does not read what is sent to it.") from error
-            if isinstance(error, OSError | RuntimeError):
+            if isinstance(error, OSError) or _says_closed(error):
                 raise RedisConnectionError(f"Writing to Redis failed: {error}") from error
             raise
+
+
+def _says_closed(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "handler is closed" in str(error)
 
 
 def _parts(command: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
