@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from queue import Empty
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -14,6 +14,7 @@ from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.transport.channel import PULL_MOST, Channel
 from tidewheel_executor.transport.entry import Entry
 from tidewheel_executor.transport.intake import Intake
+from tidewheel_executor.transport.streams import TaskStreams
 
 HIGH, MEDIUM, LOW = stream_keys("default")
 OTHER_HIGH, _, OTHER_LOW = stream_keys("other")
@@ -33,7 +34,7 @@ class Bare(Channel):
         self.places = SimpleNamespace(room=room, lanes=lanes, can_consume=lambda: True)
         wire = SimpleNamespace(send_command=lambda *command: self.sent.append(command))
         self.client = SimpleNamespace(connection=wire, parse_response=lambda *_: self.reply)
-        made._streams = SimpleNamespace(give_back=self._noted)  # type: ignore[assignment]
+        made._streams = cast("TaskStreams", SimpleNamespace(give_back=self._noted))
         self._drained = True
         self.brpop_timeout = 1
         self.connection_errors = ()
@@ -95,7 +96,8 @@ def test_a_doorbell_that_brought_all_that_it_might_is_followed_by_a_pull() -> No
 
 def test_a_doorbell_never_asks_for_everything() -> None:
     channel = Bare(room=1000)
-    channel.intake.admit([Entry(HIGH, b"1-0", hints(1, 1)[0])])  # type: ignore[union-attr]
+    assert channel.intake is not None
+    channel.intake.admit([Entry(HIGH, b"1-0", hints(1, 1)[0])])
     assert most(channel.ask()) == PULL_MOST
 
 

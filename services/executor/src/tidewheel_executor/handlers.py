@@ -61,7 +61,7 @@ def _look_at(task: "Task[Any, Any]") -> Handler:
     wishes = take_over(task)
     # Both answer to what Celery asks of a stack. Its usual one is for each greenlet, and costs a task 2 µs, a look at
     # `self.request` 0.5 µs; the other one that it has is for each thread.
-    task.request_stack = ContextStack() if is_async else _FastLocalStack()  # type: ignore[assignment]
+    task.request_stack = ContextStack() if is_async else _FastLocalStack()  # type: ignore[assignment]  # the stubs name only the usual one
     # What a Celery app has sent may hold dates and decimals, written as only Celery's own JSON reads them.
     load = typed_json.loads if wishes.as_in_celery else _READ
     return Handler(

@@ -124,7 +124,10 @@ class Coalescer(Generic[Item, Outcome]):
                 await self._enough.wait()
 
     def _is_enough(self, expected: int) -> bool:
-        """Tell whether as many wait as are expected, or as much as one flight carries; only while none is under way."""
+        """Tell whether as many wait as are expected, or as much as a flight carries.
+
+        Of use only between two flights: while one is under way, what it carries counts as held too.
+        """
         return len(self._waiting) >= expected or self._held >= self._flight
 
     async def _carry(self, boarded: Sequence[_Held[Item, Outcome]]) -> None:
