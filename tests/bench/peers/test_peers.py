@@ -18,7 +18,8 @@ from tests.bench.peers.sweep import fastest, record, sweep
 from tests.bench.peers.tally import Tally, count, entries, recorders
 from tests.bench.peers.trial import Failed
 
-TASKS = 200
+TASKS = 2000
+"""Enough to cost more than a few ticks of 10 ms, in which the kernel counts."""
 
 
 async def test_runs_the_same_tasks_through_two_systems_and_accounts_for_each(
