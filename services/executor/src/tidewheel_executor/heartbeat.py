@@ -15,7 +15,6 @@ from functools import partial
 
 import structlog
 from celery.worker import state
-from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
@@ -25,6 +24,7 @@ from tidewheel_common.process.metrics import share_with_children
 from tidewheel_common.process.service import EXIT_FAILED, Process, open_process
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_common.store.errors import is_transient
+from tidewheel_common.store.ids import uuid7
 from tidewheel_common.streams.client import TRANSIENT, open_redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import WAKE_EXECUTOR

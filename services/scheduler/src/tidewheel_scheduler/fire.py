@@ -13,7 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.backoff import backoff
 from tidewheel_common.core.errors import InvalidSchedule
@@ -22,6 +21,7 @@ from tidewheel_common.process.failpoints import fp
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.store.errors import StoreError, refusal
+from tidewheel_common.store.ids import uuid7
 from tidewheel_common.weather import store_is_away
 from tidewheel_scheduler import schedule_queries as queries
 from tidewheel_scheduler.counts import Counts

@@ -13,13 +13,13 @@ from uuid import UUID
 import structlog
 from celery import Celery
 from prometheus_client import Gauge
-from uuid_utils.compat import uuid7
 
 from tidewheel_common.core.errors import InvalidSchedule
 from tidewheel_common.core.plan import Plan
 from tidewheel_common.core.rule import read_rule
 from tidewheel_common.crypto.sealed import Sealer, Subject, Unsealable
 from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.store.ids import uuid7
 from tidewheel_scheduler import sync_queries as queries
 from tidewheel_scheduler.beat_entries import BeatEntry, read_entries
 from tidewheel_scheduler.sync_queries import Plot, Synced

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from uuid_utils.compat import uuid7
-
 from tidewheel_cli.database import opened
 from tidewheel_cli.failing import NotFoundHere
 from tidewheel_cli.keys import queries
 from tidewheel_cli.keys.queries import KeyRow
 from tidewheel_common.crypto.api_key import ApiKey
+from tidewheel_common.store.ids import uuid7
 
 
 async def create_key(url: str, key: ApiKey, name: str, *, tenant: str, new_tenant: bool) -> None:

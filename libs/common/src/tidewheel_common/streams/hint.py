@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from tidewheel_common.store.ids import make_id
+
 FIELD = "h"
 """The one field of a stream entry; its value is the hint's text."""
 
@@ -43,7 +45,7 @@ class Hint(NamedTuple):
         """
         task_id, attempt, lost, timeout, traceparent, handler = fields[b"h"].split(b" ", 5)
         return cls(
-            UUID(task_id.decode()),
+            make_id(task_id.decode()),
             int(attempt),
             handler.decode(),
             None if timeout == _NOTHING else float(timeout),
