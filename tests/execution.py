@@ -17,6 +17,8 @@ from uuid_utils.compat import uuid7
 
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer, Subject
+from tidewheel_common.streams.bundle import Bundle
+from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import demo
 from tidewheel_executor.batch import Durations
 from tidewheel_executor.child import Birth, Child
@@ -46,8 +48,8 @@ class Queued:
     attempt: int
 
     @property
-    def hint(self) -> list[Any]:
-        return [self.id.hex, self.attempt, self.handler, None]
+    def hint(self) -> Hint:
+        return Hint(self.id, self.attempt, self.handler)
 
 
 async def insert(
@@ -130,7 +132,10 @@ class World:
         return 0 if rest is None else len(rest.owed)
 
     def run(self, *tasks: Queued) -> Durations:
-        return self.child.execute([task.hint for task in tasks])
+        return self.execute(*(task.hint for task in tasks))
+
+    def execute(self, *hints: Hint) -> Durations:
+        return self.child.execute([Bundle.of([hint]).text for hint in hints])
 
     def row(self, task: Queued) -> Any:
         return self.fetch("SELECT * FROM tasks WHERE id = $1", task.id)[0]

@@ -17,6 +17,7 @@ from tidewheel_common.store.engine import Engine, Plans, open_engine
 from tidewheel_common.store.expression import render
 from tidewheel_common.store.sql import load_statements
 from tidewheel_common.store.tables import executors, queues, tasks, watch
+from tidewheel_common.streams.bundle import FIELD, read_bundles
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_key
@@ -140,6 +141,13 @@ class Rig:
             await connection.execute(render(queues.delete().where(queues.c.name == name)))
             await connection.execute(render(insert(queues).values(name=name, **columns)))
 
+    async def age(self, seconds: float = 60.0) -> None:
+        """Let all that is queued have been queued a while ago."""
+        async with self.engine.connect() as connection:
+            await connection.execute(
+                render(update(tasks).where(tasks.c.state == "queued").values(queued_at=ago(seconds)))
+            )
+
     async def row(self, task_id: UUID) -> Mapping[str, Any]:
         """Read a task."""
         async with self.engine.connect() as connection:
@@ -154,12 +162,12 @@ class Rig:
     async def hints(self, queue: str = "default", priority: Priority = Priority.MEDIUM) -> list[Hint]:
         """Read everything that a stream holds, in its order."""
         entries: Any = await self.redis.xrange(stream_key(queue, priority))
-        return [Hint.from_fields(fields) for _, fields in entries]
+        return read_bundles(fields[FIELD].decode() for _, fields in entries)
 
     async def read(self, count: int, queue: str = "default", priority: Priority = Priority.MEDIUM) -> list[Hint]:
         """Read as an executor does, and acknowledge nothing."""
         reply: Any = await self.redis.xreadgroup(GROUP, "executor", {stream_key(queue, priority): ">"}, count=count)
-        return [Hint.from_fields(fields) for _, entries in reply for _, fields in entries]
+        return read_bundles(fields[FIELD].decode() for _, entries in reply for _, fields in entries)
 
     def count(self, name: str) -> float:
         """Read one of the dispatcher's counters."""

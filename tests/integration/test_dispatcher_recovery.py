@@ -13,7 +13,7 @@ from tests.integration.dispatcher_rig import Rig, ago, opened_rig
 from tidewheel_cli.embedded import embedded_valkey
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.epoch import finish_epoch, read_signature
-from tidewheel_common.streams.keys import EPOCH, GROUP, QUEUES
+from tidewheel_common.streams.keys import BUNDLE_SIZES, EPOCH, GROUP, QUEUES
 from tidewheel_common.streams.stream import known_queues
 from tidewheel_dispatcher.queries import BEGINNING
 from tidewheel_dispatcher.vanished import Search
@@ -173,6 +173,29 @@ async def test_an_overdue_task_that_still_waits_in_its_stream_stays_there(rig: R
     assert {(await rig.row(task_id))["state"] for task_id in waiting} == {"queued"}
     # What an executor has read and not claimed for so long comes back: recovery belongs to PostgreSQL.
     assert {(await rig.row(task_id))["state"] for task_id in queued[:20]} == {"ready"}
+
+
+async def test_what_waits_in_a_bundle_is_not_taken_for_lost(rig: Rig) -> None:
+    await rig.settle()
+    await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
+    await rig.tasks(100)
+    await rig.relay.tick()
+    await rig.age()
+    assert await rig.rehydrate.tick() is None
+    assert await rig.overdue.tick() is None
+    assert await rig.states() == {"queued": 100}
+    assert (rig.count("redis_losses"), rig.count("overdue")) == (1, 0)  # the first start of all
+
+
+async def test_a_stream_that_has_lost_a_bundle_is_short(rig: Rig) -> None:
+    await rig.settle()
+    await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
+    await rig.tasks(100)
+    await rig.relay.tick()
+    await rig.age()
+    await rig.redis.xtrim("tidewheel:{default}:medium", maxlen=2, approximate=False)
+    await rig.settle()
+    assert await rig.states() == {"queued": 60, "ready": 40}
 
 
 async def test_a_hint_of_an_older_attempt_does_not_count(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.sql import Statement
-from tidewheel_common.streams.keys import GROUP, QUEUES
+from tidewheel_common.streams.keys import BUNDLE_SIZES, GROUP, QUEUES
 from tidewheel_dispatcher.grants import ROOM_PAUSE
 from tidewheel_dispatcher.relay import FLOW, LEAST_DUTY
 from tidewheel_dispatcher.rooms import FORGET
@@ -53,6 +53,20 @@ async def test_each_priority_has_its_stream_and_within_one_the_longest_wait_goes
     assert [hint.task_id for hint in await rig.hints()] == [early, late]
     assert [hint.task_id for hint in await rig.hints(priority=Priority.HIGH)] == [high]
     assert [hint.task_id for hint in await rig.hints(priority=Priority.LOW)] == [low]
+
+
+async def test_short_tasks_share_entries_as_far_as_executors_say_and_count_one_by_one(rig: Rig) -> None:
+    await rig.executor("demo.echo", "other")
+    await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
+    ids = [*await rig.tasks(FIRST + 300, ready_at=ago(9)), *await rig.tasks(2, handler="other", queue="b")]
+    await rig.relayed()
+    assert await rig.redis.xlen("tidewheel:{default}:medium") < 30
+    assert len(await rig.hints()) == FIRST  # the window counts hints
+    assert await rig.redis.xlen("tidewheel:{b}:medium") == 2
+    assert rig.count("pushed") == FIRST + 2
+    await rig.read(FIRST)
+    await rig.relayed()
+    assert Counter(hint.task_id for hint in [*await rig.hints(), *await rig.hints("b")]) == Counter(ids)
 
 
 async def test_a_small_budget_goes_to_high_before_low(database_url: str, redis_url: str) -> None:
@@ -142,7 +156,7 @@ async def test_a_push_that_fails_takes_the_tasks_back_to_their_place(rig: Rig, m
     await rig.executor("demo.echo")
     ids = await rig.tasks(3, ready_at=ago(5))
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise RedisConnectionError("gone")
 
     with monkeypatch.context() as patch:
@@ -159,7 +173,7 @@ async def test_a_release_leaves_alone_what_has_moved_on_since(rig: Rig, monkeypa
     await rig.executor("demo.echo")
     claimed, cancelled, other = await rig.tasks(3)
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         await rig.set(claimed, state="running", attempt=1, lease_until=ago(-60))
         await rig.set(cancelled, state="cancelled", queued_at=None, remove_at=ago(-60))
         raise RedisConnectionError("gone")
@@ -345,7 +359,7 @@ async def test_a_tick_that_failed_is_followed_by_a_look(rig: Rig, monkeypatch: p
     await rig.relay.tick()
     (task_id,) = await rig.tasks(1)
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise RedisConnectionError("away")
 
     with monkeypatch.context() as broken:

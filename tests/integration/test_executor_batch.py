@@ -339,7 +339,7 @@ def test_a_run_goes_on_with_the_trace_of_its_hint(world: World, handler: str) ->
 
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     task, other = world.queue(handler), world.queue(handler)
-    world.child.execute([[task.id.hex, 0, handler, traceparent], other.hint])
+    world.execute(task.hint._replace(traceparent=traceparent), other.hint)
 
     assert world.result(task) == traceparent
     assert world.result(other) is None

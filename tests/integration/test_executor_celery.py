@@ -135,7 +135,7 @@ def test_an_interrupt_ends_the_batch_and_costs_nobody_a_failure(world: World) ->
 
     world.fetch("UPDATE tasks SET state = 'queued', queued_at = now(), wait_until = NULL WHERE state = 'waiting'")
     with pytest.raises(KeyboardInterrupt):
-        world.child.execute([[once.id.hex, 1, once.handler, None]])
+        world.execute(once.hint._replace(attempt=1))
     assert (world.row(once)["state"], world.row(once)["reason"]) == ("dead", "lost")
 
 

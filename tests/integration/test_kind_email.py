@@ -67,7 +67,7 @@ def test_every_attempt_has_the_same_message_id(world: World) -> None:
         assert (world.row(task)["state"], world.row(task)["failures"]) == ("waiting", 1)
         server.answer = "250 OK"
         world.fetch("UPDATE tasks SET state = 'queued', wait_until = NULL, queued_at = now() WHERE id = $1", task.id)
-        world.child.execute([[task.id.hex, 1, task.handler, None]])
+        world.execute(task.hint._replace(attempt=1))
 
     assert world.row(task)["state"] == "complete"
     assert {message["Message-ID"] for _, message in server.mails} == {f"<{task.id}@example.org>"}

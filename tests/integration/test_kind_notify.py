@@ -76,7 +76,7 @@ def test_every_attempt_has_the_same_id_and_a_signature_of_its_own(world: World, 
     world.run(task)
     assert world.row(task)["state"] == "waiting"
     world.fetch("UPDATE tasks SET state = 'queued', wait_until = NULL, queued_at = now() WHERE id = $1", task.id)
-    world.child.execute([[task.id.hex, 1, task.handler, None]])
+    world.execute(task.hint._replace(attempt=1))
 
     assert world.row(task)["state"] == "complete"
     assert [seen.headers["webhook-id"] for seen in web.seen] == [str(task.id)] * 2

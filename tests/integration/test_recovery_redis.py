@@ -17,10 +17,10 @@ from tests.support import wait_until
 from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.client import TRANSIENT, open_redis, refuses_writes
 from tidewheel_common.streams.client import Redis as AsyncRedis
-from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, WAKE_FINAL, stream_key
+from tidewheel_common.streams.stream import alone
 from tidewheel_common.streams.wake import MOST_WORDS, Speaker
-from tidewheel_executor.transport.entry import Entry
+from tidewheel_executor.transport.entry import Entry, read_entry
 from tidewheel_executor.transport.streams import TaskStreams
 
 RECOVERED = 10.0
@@ -113,11 +113,12 @@ async def test_what_a_full_redis_does_not_take_back_stays_pending(rig: Rig, redi
     await rig.relay.tick()
     reply: Any = await rig.redis.xreadgroup(GROUP, "me", {STREAM: ">"})
     ((entry_id, fields),) = reply[0][1]
-    entry = Entry(stream=STREAM, id=entry_id, hint=Hint.from_fields(fields))
+    entry = read_entry(STREAM, entry_id, fields)
+    assert isinstance(entry, Entry)
     await rig.redis.config_set("maxmemory", "1")
     try:
         with Redis.from_url(redis_url) as redis:
-            given = TaskStreams(redis, consumer="me").give_back([entry])
+            given = TaskStreams(redis, consumer="me").give_back([entry], size_of=alone)
     finally:
         await rig.redis.config_set("maxmemory", "0")
     pending: Any = await rig.redis.xpending(STREAM, GROUP)

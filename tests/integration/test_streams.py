@@ -10,16 +10,20 @@ from redis.exceptions import RedisError
 from tests.support import wait_until
 
 from tidewheel_common.core.task import Priority
+from tidewheel_common.streams.bundle import FIELD, Bundle, read_bundles
+from tidewheel_common.streams.bundle_sizes import FORGOTTEN_AFTER, read_bundle_sizes, tell_bundle_sizes
 from tidewheel_common.streams.client import Redis, open_redis
 from tidewheel_common.streams.epoch import begin_epoch, finish_epoch, read_signature
 from tidewheel_common.streams.hint import Hint
-from tidewheel_common.streams.keys import GROUP, WAKE_DISPATCHER, WAKE_FINAL
+from tidewheel_common.streams.keys import BUNDLE_SIZES, GROUP, WAKE_DISPATCHER, WAKE_FINAL
 from tidewheel_common.streams.stream import (
     EMPTY,
     Addressed,
     Line,
     depths,
     ensure_groups,
+    hints_in,
+    in_flight,
     known_queues,
     push,
     unread_hints,
@@ -50,7 +54,7 @@ async def test_a_hint_comes_out_as_it_went_in(redis: Redis) -> None:
     bare = Hint(task_id=uuid4(), attempt=0, handler="ü")
     await push(redis, [Addressed(LINE, full), Addressed(LINE, bare)])
     entries: Any = await redis.xrange(LINE.key)
-    assert [Hint.from_fields(fields) for _, fields in entries] == [full, bare]
+    assert read_bundles(fields[FIELD].decode() for _, fields in entries) == [full, bare]
     assert await known_queues(redis) == ["mail"]
 
 
@@ -72,13 +76,15 @@ async def test_a_depth_tells_what_is_unread_from_what_is_in_flight(redis: Redis)
     await push(redis, hints(5))
     ids = await read(redis, 3)
     found = await depths(redis, [LINE, low, Line("nobody's", Priority.LOW)])
-    assert (found[LINE].unread, found[LINE].in_flight, found[LINE].entries) == (2, 3, 5)
+    assert (found[LINE].unread, found[LINE].entries) == (2, 5)
+    assert await in_flight(redis, [LINE, low]) == {LINE: 3, low: 0}
+    assert await in_flight(redis, [Line("nobody's", Priority.LOW)]) == {Line("nobody's", Priority.LOW): 0}
     assert found[LINE].last_read == ids[-1]
     assert (found[low].entries, found[low].grouped) == (0, True)
     assert found[Line("nobody's", Priority.LOW)] == EMPTY
     await redis.xack(LINE.key, GROUP, ids[0])
     await redis.xdel(LINE.key, ids[0])
-    assert (await depths(redis, [LINE]))[LINE].in_flight == 2
+    assert await in_flight(redis, [LINE]) == {LINE: 2}
 
 
 async def test_a_stream_without_a_group_is_all_unread(redis: Redis) -> None:
@@ -93,8 +99,84 @@ async def test_unread_hints_are_found_over_many_pages_and_read_ones_are_not(redi
     await push(redis, pushed)
     await read(redis, 100)
     depth = (await depths(redis, [LINE]))[LINE]
-    expected = {(each.hint.task_id.hex.encode(), str(each.hint.attempt).encode()) for each in pushed[100:]}
+    expected = {(each.hint.task_id.hex, str(each.hint.attempt)) for each in pushed[100:]}
     assert await unread_hints(redis, LINE, depth) == expected
+
+
+def many(_: str) -> int:
+    return 40
+
+
+async def test_hints_are_counted_and_not_the_entries_that_they_share(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(100), size_of=many)
+    await push(redis, hints(7))
+    assert await redis.xlen(LINE.key) == 3 + 7
+    assert (await depths(redis, [LINE]))[LINE].unread == 107
+    first, *_ = await read(redis, 2)
+    assert (await depths(redis, [LINE]))[LINE].unread == 27
+    assert await in_flight(redis, [LINE]) == {LINE: 80}
+    await redis.xack(LINE.key, GROUP, first)
+    await redis.xdel(LINE.key, first)
+    assert await in_flight(redis, [LINE]) == {LINE: 40}
+    assert await hints_in(redis, LINE) == 67
+    await read(redis, 100)
+    depth = (await depths(redis, [LINE]))[LINE]
+    assert (depth.unread, depth.entries) == (0, 9)
+    await push(redis, hints(50), size_of=many)
+    assert (await depths(redis, [LINE]))[LINE].unread == 50
+
+
+async def test_a_group_that_is_made_anew_finds_all_that_is_there_unread(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(100), size_of=many)
+    for entry_id in await read(redis, 1):
+        await redis.xack(LINE.key, GROUP, entry_id)
+        await redis.xdel(LINE.key, entry_id)
+    await redis.xgroup_destroy(LINE.key, GROUP)
+    assert (await depths(redis, [LINE]))[LINE].unread == 60
+    await ensure_groups(redis, ["mail"])
+    assert (await depths(redis, [LINE]))[LINE].unread == 60
+
+
+async def test_what_was_trimmed_unread_does_not_count_for_long(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(100), size_of=many)
+    await redis.xtrim(LINE.key, maxlen=1, approximate=False)
+    assert await hints_in(redis, LINE) == 20
+    assert (await depths(redis, [LINE]))[LINE].unread == 20
+    await redis.xtrim(LINE.key, maxlen=0, approximate=False)
+    assert (await depths(redis, [LINE]))[LINE].unread == 0
+
+
+async def test_entries_whose_ids_say_nothing_of_hints_count_until_they_are_read(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    for _ in range(3):
+        await redis.xadd(LINE.key, {FIELD: Bundle.of([hints(1)[0].hint]).text})
+    await push(redis, hints(100), size_of=many)
+    assert (await depths(redis, [LINE]))[LINE].unread >= 100
+    await read(redis, 3)
+    assert (await depths(redis, [LINE]))[LINE].unread == 100
+
+
+async def test_an_emptied_redis_never_gives_an_id_twice(redis: Redis) -> None:
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(1))
+    old = await read(redis, 1)
+    await redis.flushall()
+    await ensure_groups(redis, ["mail"])
+    await push(redis, hints(1))
+    await redis.xack(LINE.key, GROUP, *old)
+    assert await redis.xdel(LINE.key, *old) == 0
+
+
+async def test_sizes_of_bundles_are_forgotten_when_nobody_repeats_them(redis: Redis) -> None:
+    pipeline: Any = redis.pipeline(transaction=False)
+    tell_bundle_sizes(pipeline, {})
+    tell_bundle_sizes(pipeline, {"ü": 40, "other": 1})
+    await pipeline.execute()
+    assert await read_bundle_sizes(redis) == {"ü": 40, "other": 1}
+    assert 0 < await redis.ttl(BUNDLE_SIZES) <= FORGOTTEN_AFTER
 
 
 async def test_an_error_of_redis_is_raised_and_not_taken_for_an_empty_stream(redis: Redis) -> None:

@@ -1,6 +1,6 @@
 """The scripts and commands on task streams, on a real server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +8,10 @@ import pytest
 from redis import Redis
 
 from tidewheel_common.core.task import Priority
-from tidewheel_common.streams.hint import FIELD, Hint
+from tidewheel_common.streams.bundle import FIELD, Bundle, hints_of
+from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_key, stream_keys
+from tidewheel_common.streams.stream import alone
 from tidewheel_executor.transport.entry import Entry, Unreadable
 from tidewheel_executor.transport.reading import Pull, Pulled, doorbell, read_pulled, read_rung
 from tidewheel_executor.transport.streams import TaskStreams
@@ -34,7 +36,13 @@ def hint(number: int, handler: str = "short", **more: Any) -> Hint:
 
 def add(redis: Redis, stream: str, *hints: Hint) -> None:
     for each in hints:
-        redis.xadd(stream, {FIELD: each.to_text()})
+        redis.xadd(stream, {FIELD: Bundle.of([each]).text})
+
+
+def bundled(redis: Redis, stream: str, count: int, *, size: int, handler: str = "short") -> None:
+    for first in range(0, count * size, size):
+        alike = Bundle.of([hint(first + number, handler) for number in range(size)])
+        redis.xadd(stream, {FIELD: alike.text})
 
 
 def pull(redis: Redis, queues: Sequence[str] = ("default",), **terms: Any) -> Pulled:
@@ -47,8 +55,12 @@ def pull(redis: Redis, queues: Sequence[str] = ("default",), **terms: Any) -> Pu
     return read_pulled(reply, keys)
 
 
+def numbers_of(read: Iterable[Entry | Unreadable]) -> list[int]:
+    return [hint.task_id.int for entry in read if isinstance(entry, Entry) for hint in entry.bundle.hints]
+
+
 def numbers(pulled: Pulled) -> list[int]:
-    return [entry.hint.task_id.int for entry in pulled.entries if isinstance(entry, Entry)]
+    return numbers_of(pulled.entries)
 
 
 def entries(pulled: Pulled) -> list[Entry]:
@@ -86,6 +98,23 @@ def test_a_pull_takes_exactly_what_there_is_room_for(redis: Redis) -> None:
     # Ten short ones fill the first message, a long one each of the other two.
     assert numbers(pull(redis, room=3, shares={"short": 0.1})) == [*range(12)]
     assert pending(redis, MEDIUM) == 12
+
+
+def test_a_bundle_uses_the_room_of_all_its_hints(redis: Redis) -> None:
+    bundled(redis, MEDIUM, 5, size=4)
+    assert numbers(pull(redis, room=1, shares={"short": 0.1})) == [*range(8)]  # four more would not fit
+    assert numbers(pull(redis, room=2, shares={"short": 0.1})) == [*range(8, 20)]
+
+
+def test_a_pull_takes_at_most_so_many_hints(redis: Redis) -> None:
+    bundled(redis, MEDIUM, 5, size=4)
+    assert numbers(pull(redis, most=8)) == [*range(8)]
+
+
+def test_bundles_of_what_lingers_use_lanes(redis: Redis) -> None:
+    bundled(redis, MEDIUM, 5, size=4, handler="waits")
+    shares, lingering = {"waits": 0.1}, {"waits"}
+    assert numbers(pull(redis, room=5, lanes=1, shares=shares, lingering=lingering)) == [*range(12)]
 
 
 def test_what_was_lost_or_may_run_long_takes_a_whole_message(redis: Redis) -> None:
@@ -151,7 +180,7 @@ def test_a_doorbell_takes_at_most_one_entry_of_each_stream(redis: Redis) -> None
     add(redis, LOW, hint(3))
     command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=1.0, most=1)
     reply = redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-    rung = [entry.hint.task_id.int for entry in read_rung(reply) if isinstance(entry, Entry)]
+    rung = numbers_of(read_rung(reply))
     assert rung == [1, 3]
     assert read_rung(None) == []
 
@@ -165,7 +194,7 @@ def test_a_doorbell_takes_as_many_of_each_stream_as_it_may_high_first(redis: Red
     def ring(most: int) -> list[int]:
         command = doorbell([HIGH, MEDIUM, LOW], "here#1", block=0.01, most=most)
         reply = redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        return [entry.hint.task_id.int for entry in read_rung(reply) if isinstance(entry, Entry)]
+        return numbers_of(read_rung(reply))
 
     assert ring(3) == [1, 2, 3, 8, 6, 7]
     assert ring(3) == [4, 5]
@@ -192,18 +221,30 @@ def test_what_is_given_back_waits_at_the_tail_for_anyone(redis: Redis, streams: 
     first = hint(1, "slow", timeout=2.5, lost=2, traceparent="00-ab-cd-01")
     add(redis, HIGH, first, hint(2))
     taken = entries(pull(redis, room=1))
-    assert streams.give_back(taken) == 1
+    assert streams.give_back(taken, size_of=alone) == 1
     again = entries(pull(redis, consumer="there#2"))
-    assert [entry.hint for entry in again] == [hint(2), first]
+    assert [entry.bundle for entry in again] == [Bundle.of([hint(2)]), Bundle.of([first])]
     assert pending(redis, HIGH) == 2
+
+
+def test_a_bundle_that_is_given_back_is_divided_where_it_is_too_large(redis: Redis, streams: TaskStreams) -> None:
+    bundled(redis, HIGH, 2, size=5)
+    taken = entries(pull(redis))
+    assert streams.give_back(taken, size_of=lambda _: 2) == 10
+    again = entries(pull(redis, consumer="there#2"))
+    assert [[each.task_id.int for each in entry.bundle.hints] for entry in again] == [
+        [0, 1], [2, 3], [4], [5, 6], [7, 8], [9],
+    ]  # fmt: skip
+    assert pending(redis, HIGH) == 6
+    assert [hints_of(entry.id) for entry in again] == [2, 2, 1, 2, 2, 1]
 
 
 def test_what_someone_acknowledged_meanwhile_is_not_given_back(redis: Redis, streams: TaskStreams) -> None:
     add(redis, HIGH, hint(1))
     taken = entries(pull(redis))
     streams.ack(taken)
-    assert streams.give_back(taken) == 0
-    assert streams.give_back([]) == 0
+    assert streams.give_back(taken, size_of=alone) == 0
+    assert streams.give_back([], size_of=alone) == 0
     assert streams.sizes([HIGH]) == 0
 
 
@@ -215,7 +256,7 @@ def test_entries_of_a_silent_consumer_are_taken_over_and_held_ones_are_not(redis
         entry_id = redis.xpending_range(stream, GROUP, "-", "+", 1)[0]["message_id"]
         redis.xclaim(stream, GROUP, "dead#9", 0, [entry_id], idle=3_600_000, justid=True)
     claimed = streams.claim_abandoned([HIGH, MEDIUM, LOW], idle=30.0, most=100)
-    assert [entry.hint.task_id.int for entry in claimed if isinstance(entry, Entry)] == [1, 2]
+    assert numbers_of(claimed) == [1, 2]
     streams.hold(claimed)
     assert streams.claim_abandoned([HIGH, MEDIUM], idle=30.0, most=100) == []
     assert [each["name"] for each in redis.xpending(HIGH, GROUP)["consumers"]] == [b"here#1"]

@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from celery import current_app, shared_task
@@ -14,6 +13,7 @@ from redis import Redis
 
 from tidewheel_common.process.settings import load_settings
 from tidewheel_common.store.engine import Engine
+from tidewheel_common.streams.bundle import read_bundles
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.settings import ExecutorSettings
 from tidewheel_executor.times import Times
@@ -26,6 +26,9 @@ LOST = "test:lost"
 
 MARK = "test:go"
 """`t.wait` waits until this key exists."""
+
+BREAK = "test:break"
+"""`t.fragile` breaks once this key exists."""
 
 _CLIENT: dict[int, Redis] = {}
 
@@ -48,6 +51,13 @@ def crash() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@shared_task(name="t.fragile")
+def fragile() -> None:
+    """Take the child with it when it is told so."""
+    if _redis().exists(BREAK):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @shared_task(name="t.hang")
 def hang() -> None:
     """Listen to nobody."""
@@ -56,11 +66,12 @@ def hang() -> None:
 
 
 @shared_task(name="tidewheel.execute")
-def execute(hints: list[list[Any]]) -> Times:
+def execute(bundles: list[str]) -> Times:
     """Write down the message, run its handlers and say how long they took."""
-    _redis().rpush(RAN, json.dumps({"pid": os.getpid(), "hints": hints}))
+    hints = read_bundles(bundles)
+    _redis().rpush(RAN, json.dumps({"pid": os.getpid(), "hints": [hint.task_id.hex for hint in hints]}))
     times: dict[str, tuple[int, float, float]] = {}
-    for _, _, handler, _ in hints:
+    for _, _, handler, *_ in hints:
         started = time.monotonic()
         current_app.tasks[handler]()
         lasted = time.monotonic() - started

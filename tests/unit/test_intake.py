@@ -1,12 +1,13 @@
 """Which messages go to children, and which wait in the worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from uuid import UUID
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tidewheel_common.streams.bundle import Bundle
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.transport.entry import Entry
@@ -14,7 +15,7 @@ from tidewheel_executor.transport.intake import SETTLE_MOST, Intake
 
 
 def entry(number: int, handler: str = "short") -> Entry:
-    return Entry(stream="s", id=str(number).encode(), hint=Hint(UUID(int=number), 0, handler))
+    return Entry(stream="s", id=str(number).encode(), bundle=Bundle.of([Hint(UUID(int=number), 0, handler)]))
 
 
 def intake() -> Intake:
@@ -23,8 +24,12 @@ def intake() -> Intake:
     return made
 
 
+def numbers(entries: Iterable[Entry]) -> list[int]:
+    return [hint.task_id.int for entry in entries for hint in entry.bundle.hints]
+
+
 def filled(made: Intake, entries: list[Entry], *, room: int, lanes: int) -> list[list[int]]:
-    return [[each.hint.task_id.int for each in pack.entries] for pack in made.fill(entries, room=room, lanes=lanes)]
+    return [numbers(pack.entries) for pack in made.fill(entries, room=room, lanes=lanes)]
 
 
 def test_a_long_message_without_a_lane_is_overtaken_by_the_short_ones_behind_it() -> None:
@@ -84,11 +89,41 @@ def test_the_next_are_expected_to_be_like_the_last() -> None:
     made = intake()
     assert made.likely(room=3) == 3
     made.admit([entry(1, "long"), entry(2)])
-    assert made.likely(room=3) == 90
+    assert made.likely(room=3) == 30  # thirty a message, and three may share an entry
     made.admit([entry(2)])  # held already: it says nothing
-    assert made.likely(room=2) == 60
+    assert made.likely(room=2) == 20
     made.admit([entry(3), entry(4, "unknown")])
     assert made.likely(room=3) == 3
+
+
+def many(first: int, size: int, handler: str = "short") -> Entry:
+    hints = [Hint(UUID(int=first + number), 0, handler) for number in range(size)]
+    return Entry(stream="s", id=str(first).encode(), bundle=Bundle.of(hints))
+
+
+def test_bundles_like_the_last_are_expected_and_not_hints() -> None:
+    made = intake()
+    made.admit([many(1, 3)])
+    assert made.likely(room=2) == 20
+
+
+def test_what_does_not_fit_beside_the_rest_is_turned_away_and_does_not_wait_here() -> None:
+    made = intake()
+    entries = [many(number, 4) for number in range(0, 80, 4)]
+    assert made.turn_away(entries, room=1, lanes=0) == entries[:7]
+    assert filled(made, entries[:7], room=1, lanes=0) == [[*range(28)]]
+    assert made.stash == []
+
+
+def test_a_bundle_that_no_message_holds_any_more_is_given_back() -> None:
+    made = intake()
+    assert filled(made, [many(1, 31), many(101, 2)], room=1, lanes=1) == [[101, 102]]
+    waiting, forgotten = many(201, 2), many(301, 2, "forgotten")
+    made.learn({"forgotten": (10_000, 10.0, 10.0)})
+    assert filled(made, [many(401, 2), waiting, forgotten], room=0, lanes=1) == []
+    made.lose(forgotten.bundle.hints)
+    assert filled(made, [], room=2, lanes=1) == [[401, 402, 201, 202]]
+    assert made.stash == []
 
 
 class Answering:
@@ -96,6 +131,7 @@ class Answering:
 
     def __init__(self) -> None:
         self.acknowledged: list[list[bytes]] = []
+        self.told: list[dict[str, int]] = []
         self.away = False
 
     def register_script(self, _: str) -> None:
@@ -110,6 +146,12 @@ class Answering:
         self.acknowledged.append([*ids])
 
     def xdel(self, *_: Any) -> None:
+        return None
+
+    def hset(self, _: str, *, mapping: dict[str, int]) -> None:
+        self.told.append(mapping)
+
+    def expire(self, *_: Any) -> None:
         return None
 
     def execute(self) -> None:
@@ -157,6 +199,23 @@ def test_much_that_has_ended_waits_for_nothing() -> None:
     assert [len(ids) for ids in redis.acknowledged] == [SETTLE_MOST]
     loop.turn()
     assert len(redis.acknowledged) == 1
+
+
+def test_what_was_learnt_is_told_when_it_is_news_and_again_before_it_is_forgotten() -> None:
+    made, redis, loop = settling()
+    made.finish("1", [entry(1)])
+    loop.turn()
+    assert redis.told == [{"short": 3, "long": 1}]
+    made.learn({"short": (1, 0.001, 0.001)})
+    made.finish("2", [entry(2)])
+    loop.turn()
+    assert len(redis.told) == 1
+    made.learn({"short": (1_000, 0.1, 0.1)})
+    made.finish("3", [entry(3)])
+    loop.turn()
+    assert redis.told[1]["short"] > 3
+    made.tell_all()
+    assert redis.told[2:] == redis.told[1:2]
 
 
 def test_without_an_event_loop_nothing_waits() -> None:

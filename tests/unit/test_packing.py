@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from tidewheel_common.streams.bundle import Bundle
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.packing import Pack, Packer, PackingRules
 
 
 @dataclass(frozen=True)
 class Item:
-    hint: Hint
+    bundle: Bundle
 
 
 def item(number: int, handler: str = "short", *, timeout: float | None = None, lost: int = 0) -> Item:
-    return Item(Hint(task_id=UUID(int=number), attempt=0, handler=handler, timeout=timeout, lost=lost))
+    return Item(Bundle.of([Hint(UUID(int=number), 0, handler, timeout, lost)]))
 
 
 def items(count: int, handler: str = "short") -> list[Item]:
@@ -30,6 +31,10 @@ def knowing(handler: str, seconds: float, runs: int = 10_000) -> Packer:
     return learned
 
 
+def numbers(entry: Item) -> list[int]:
+    return [hint.task_id.int for hint in entry.bundle.hints]
+
+
 def sizes(packs: list[Pack[Item]]) -> list[int]:
     return [len(pack.entries) for pack in packs]
 
@@ -44,6 +49,45 @@ def test_a_short_handler_fills_a_message_with_thirty_milliseconds_of_work() -> N
 
 def test_a_message_never_holds_more_than_five_hundred() -> None:
     assert sizes(knowing("short", 0.0).pack(items(1200), room=1)) == [500, 500, 200]
+
+
+def bundles(count: int, size: int) -> list[Item]:
+    hints = [Hint(UUID(int=number), 0, "short") for number in range(count * size)]
+    return [Item(Bundle.of(hints[first : first + size])) for first in range(0, len(hints), size)]
+
+
+def test_a_message_holds_whole_bundles_and_no_more_tasks_than_it_may() -> None:
+    packs = knowing("short", 0.0).pack(bundles(20, 62), room=1)
+    assert [pack.size for pack in packs] == [496, 496, 248]
+    packs = knowing("short", 0.001).pack(bundles(20, 4), room=1)
+    assert [pack.size for pack in packs] == [28, 28, 24]
+
+
+def test_bundles_for_several_children_never_make_more_messages_than_children() -> None:
+    learned = knowing("short", 0.001)
+    for room in range(1, 9):
+        for count in range(1, room * 7):
+            packs = learned.pack(bundles(count, 4), room=room)
+            assert len(packs) <= room
+            assert max(pack.size for pack in packs) <= 30
+
+
+def test_a_bundle_of_a_handler_that_only_others_have_seen_run_is_a_message() -> None:
+    learned = packer()
+    entries = bundles(2, 40)
+    assert [pack.size for pack in learned.pack(entries, room=2)] == [40, 40]
+    learned.distrust(["short"])
+    assert learned.share(entries[0].bundle) == 40
+    learned.observe({"short": [40, 0.0, 0.0]})
+    assert [pack.size for pack in learned.pack(entries, room=1)] == [80]
+
+
+def test_a_bundle_that_no_message_holds_is_long() -> None:
+    learned = knowing("short", 0.01)
+    (too_large,) = bundles(1, 4)
+    assert learned.share(too_large.bundle) > 1
+    assert learned.is_long(too_large.bundle)
+    assert learned.fits(too_large.bundle) == 1
 
 
 def test_a_long_handler_travels_alone() -> None:
@@ -96,7 +140,7 @@ def test_celery_interrupts_only_what_travels_alone() -> None:
 def test_little_work_is_spread_over_free_children_but_not_into_crumbs() -> None:
     learned = knowing("short", 0.001)
     assert sizes(learned.pack(items(30), room=2)) == [15, 15]
-    assert sizes(learned.pack(items(10), room=8)) == [7, 3]
+    assert sizes(learned.pack(items(10), room=8)) == [8, 2]
 
 
 def test_handlers_share_a_message() -> None:
@@ -107,7 +151,7 @@ def test_handlers_share_a_message() -> None:
 
 def test_handlers_of_a_lost_message_prove_themselves_anew() -> None:
     learned = knowing("short", 0.001)
-    learned.forget(["short", "never-heard-of"])
+    learned.distrust(["short", "never-heard-of"])
     assert learned.capacity("short") == 1
     assert learned.shares() == {}
 
@@ -130,29 +174,29 @@ def test_what_takes_a_whole_message_is_long() -> None:
     entries = [item(1), item(2, "long"), item(3, "new"), item(4, lost=1), item(5, timeout=301.0)]
     packs = learned.pack(entries, room=9)
     assert [pack.long for pack in packs] == [False, True, True, True, True]
-    assert [learned.is_long(entry.hint) for entry in entries] == [pack.long for pack in packs]
+    assert [learned.is_long(entry.bundle) for entry in entries] == [pack.long for pack in packs]
 
 
 def test_coroutines_that_wait_long_are_packed_but_apart_from_short_work_and_in_a_lane() -> None:
     learned = knowing("short", 0.001)
     learned.observe({"waits": [1000, 1.0, 5000.0]})
     packs = learned.pack([item(1), item(2, "waits"), item(3), item(4, "waits")], room=1)
-    assert [([entry.hint.task_id.int for entry in pack.entries], pack.long) for pack in packs] == [
+    assert [([number for entry in pack.entries for number in numbers(entry)], pack.long) for pack in packs] == [
         ([1, 3], False),
         ([2, 4], True),
     ]
     assert learned.lingering() == {"waits"}
 
 
-def test_how_many_alike_fit_a_message_is_one_for_what_is_long() -> None:
+def test_how_many_entries_of_a_handler_fit_a_message_is_one_for_what_is_long() -> None:
     known = knowing("short", 0.001)
     known.observe({"waits": (10_000, 1.0, 10_000.0)})
     assert known.capacity("waits") > 1
     hints = [
-        item(1).hint,
-        item(2, lost=1).hint,
-        item(3, timeout=1000.0).hint,
-        item(4, "waits").hint,
-        item(5, "unknown").hint,
+        item(1).bundle,
+        item(2, lost=1).bundle,
+        item(3, timeout=1000.0).bundle,
+        item(4, "waits").bundle,
+        item(5, "unknown").bundle,
     ]
-    assert [known.fits(hint) for hint in hints] == [30, 1, 1, 1, 1]
+    assert [known.fits(hint) for hint in hints] == [10, 1, 1, 1, 1]

@@ -18,8 +18,8 @@ class Died(BaseException):
 async def test_a_dispatcher_that_dies_with_a_batch_half_pushed_is_made_good_by_the_next(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, pushed: int
 ) -> None:
-    async def half(redis: Redis, entries: Sequence[Addressed]) -> None:
-        await push(redis, entries[:pushed])
+    async def half(redis: Redis, hints: Sequence[Addressed], **_: object) -> None:
+        await push(redis, hints[:pushed], size_of=lambda _: 10)
         raise Died
 
     async with opened_rig(database_url, redis_url) as dying:

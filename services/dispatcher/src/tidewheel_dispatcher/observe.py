@@ -4,7 +4,7 @@ from collections import Counter
 
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
-from tidewheel_common.streams.stream import depths, known_queues, lines_of
+from tidewheel_common.streams.stream import depths, in_flight, known_queues, lines_of
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 
@@ -26,10 +26,12 @@ class Observe:
                     queue = ready.line.queue
                     oldest[queue] = max(ready.due_for, oldest.get(queue, 0.0))
         self._metrics.waits(oldest)
+        lines = lines_of(await known_queues(self._redis))
         unread: Counter[str] = Counter()
-        in_flight: Counter[str] = Counter()
-        for line, depth in (await depths(self._redis, lines_of(await known_queues(self._redis)))).items():
+        for line, depth in (await depths(self._redis, lines)).items():
             unread[line.queue] += depth.unread
-            in_flight[line.queue] += depth.in_flight
-        self._metrics.holds(unread, in_flight)
+        held: Counter[str] = Counter()
+        for line, hints in (await in_flight(self._redis, lines)).items():
+            held[line.queue] += hints
+        self._metrics.holds(unread, held)
         return None

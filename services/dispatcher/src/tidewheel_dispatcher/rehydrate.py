@@ -14,7 +14,7 @@ from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.epoch import Signature, begin_epoch, finish_epoch, read_signature
-from tidewheel_common.streams.stream import EMPTY, depths, ensure_groups, known_queues, lines_of
+from tidewheel_common.streams.stream import EMPTY, Line, depths, ensure_groups, hints_in, known_queues, lines_of
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.metrics import DispatcherMetrics
 from tidewheel_dispatcher.vanished import Search
@@ -77,15 +77,24 @@ class Rehydrate:
         return "short stream" if await self._short() else None
 
     async def _short(self) -> bool:
-        """Tell whether a stream holds fewer entries than there are tasks queued in it.
+        """Tell whether a stream holds fewer hints than there are tasks queued in it.
 
-        The lengths are read before the tasks are counted: a task that is still queued then, and was pushed before, had
-        its entry when the lengths were read, since only whoever has claimed a task deletes its entry.
+        The streams are read before the tasks are counted: a task that is still queued then, and was pushed before, had
+        its hint when its stream was read, since only whoever has claimed a task deletes its entry. Only where there are
+        fewer entries than tasks are the hints in them counted.
         """
         found = await depths(self._redis, lines_of(await known_queues(self._redis)))
+        queued = await self._queued()
+        doubtful = [line for line, tasks in queued.items() if found.get(line, EMPTY).entries < tasks]
+        if not doubtful:
+            return False
+        held = {line: await hints_in(self._redis, line) for line in doubtful}
+        queued = await self._queued()
+        return any(hints < queued.get(line, 0) for line, hints in held.items())
+
+    async def _queued(self) -> dict[Line, int]:
         async with self._engine.connect() as connection:
-            queued = await queries.queued_count(connection, age=GRACE)
-        return any(found.get(line, EMPTY).entries < count for line, count in queued.items())
+            return await queries.queued_count(connection, age=GRACE)
 
     async def _finish(self, search: Search, signature: Signature) -> None:
         async with self._engine.connect() as connection:

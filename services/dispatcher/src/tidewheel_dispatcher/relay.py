@@ -22,6 +22,7 @@ from tidewheel_common.store.engine import Connection, Engine
 from tidewheel_common.streams.client import TRANSIENT, Redis
 from tidewheel_common.streams.stream import Line, push
 from tidewheel_dispatcher import queries
+from tidewheel_dispatcher.bundle_sizes import BundleSizes
 from tidewheel_dispatcher.grants import crowded, next_tick, share, urgent_first
 from tidewheel_dispatcher.limits import mark_within_limits
 from tidewheel_dispatcher.lookout import Lookout
@@ -111,6 +112,7 @@ class Relay:
         self._metrics = metrics
         self._budget = budget
         self._rooms = Rooms(redis, metrics, suspect=suspect, clock=clock)
+        self._bundle_sizes = BundleSizes(redis, clock=clock)
         self._lookout = Lookout(clock=clock)
         self._sight: Sight | None = None
         self._unlooked = False
@@ -224,7 +226,9 @@ class Relay:
     async def _push(self, tasks: Sequence[Dispatched]) -> None:
         with dispatch_spans(tasks) as hints:
             try:
-                await push(self._redis, hints)
+                if len(hints) > 1:
+                    await self._bundle_sizes.refresh()
+                await push(self._redis, hints, size_of=self._bundle_sizes.of)
             except TRANSIENT:
                 await self._release(tasks)
                 raise

@@ -37,7 +37,7 @@ class Search:
         self._batch = batch
         self._after: Place | None = None
         self._beyond: Place | None = (future, UUID(int=0))
-        self._hints: dict[Line, set[tuple[bytes, bytes]]] = {}
+        self._hints: dict[Line, set[tuple[str, str]]] = {}
         self.taken_back = 0
         """Tasks that the walk has taken back so far."""
 
@@ -78,4 +78,4 @@ class Search:
             self._hints[line] = await unread_hints(self._redis, line, depth) if depth.unread else set()
 
     def _waits(self, task: Queued) -> bool:
-        return (task.task_id.hex.encode(), str(task.attempt).encode()) in self._hints[task.line]
+        return (task.task_id.hex, str(task.attempt)) in self._hints[task.line]

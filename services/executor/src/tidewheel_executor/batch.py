@@ -81,11 +81,11 @@ class Batch:
         self._traced = is_exporting()
         self._durations: defaultdict[str, tuple[int, float, float]] = defaultdict(lambda: (0, 0.0, 0.0))
 
-    def execute(self, raw: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
+    def execute(self, bundles: Sequence[str], *, hard_limit: float | None = None) -> Durations:
         """Run a batch.
 
         Args:
-            raw: the hints, `[task id, attempt, handler, traceparent]` each.
+            bundles: the hints, as they stand in stream entries.
             hard_limit: seconds after which this process is killed, if it is.
 
         Raises:
@@ -93,7 +93,7 @@ class Batch:
         """
         kit = self._kit
         kit.limit.guard()
-        hints: Sequence[Hint] = self._served(read_hints(raw))
+        hints: Sequence[Hint] = self._served(read_hints(bundles))
         fp("executor.hinted")
         while hints:
             hints = self._run(hints, hard_limit)

@@ -47,7 +47,8 @@ class Retire(bootsteps.StartStopStep):
         if worker.deadline is not None:
             worker.deadline.cancel()
         intake = executor_of(worker.app).intake
-        worker.companion.interrupted([*intake.cut_off, *(entry.hint for entry in intake.delivered())])
+        cut_off = [hint for entry in intake.delivered() for hint in entry.bundle.hints]
+        worker.companion.interrupted([*intake.cut_off, *cut_off])
         queues = worker.app.amqp.queues.consume_from
         try:
             intake.give_back_all([key for queue in queues for key in stream_keys(queue)])

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from celery import Celery
 from prometheus_client import CollectorRegistry
@@ -105,9 +104,9 @@ class Child:
             hostname=birth.hostname,
         )
 
-    def execute(self, hints: Sequence[Sequence[Any]], *, hard_limit: float | None = None) -> Durations:
+    def execute(self, bundles: Sequence[str], *, hard_limit: float | None = None) -> Durations:
         """Run one message's tasks; see `Batch.execute`."""
-        return Batch(self._kit).execute(hints, hard_limit=hard_limit)
+        return Batch(self._kit).execute(bundles, hard_limit=hard_limit)
 
     def close(self) -> None:
         """Close the connections and the event loop, and send the spans that wait."""

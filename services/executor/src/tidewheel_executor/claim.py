@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidewheel_common.store.engine import Engine
-from tidewheel_common.store.ids import make_id
 from tidewheel_common.store.rows import Row
+from tidewheel_common.streams.bundle import read_bundles
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor import queries
 from tidewheel_executor.lost import give_back
@@ -70,10 +70,9 @@ class Terms:
     grace: float = 10.0
 
 
-def read_hints(raw: Sequence[Sequence[Any]]) -> list[Hint]:
-    """Read the hints of a message, `[task id, attempt, handler, traceparent]` each; what came twice is read once."""
-    hints = [Hint(make_id(task_id), attempt, handler, traceparent=trace) for task_id, attempt, handler, trace in raw]
-    return list({(hint.task_id, hint.attempt): hint for hint in hints}.values())
+def read_hints(bundles: Sequence[str]) -> list[Hint]:
+    """Read the hints of a message's bundles; what came twice is read once."""
+    return list({(hint.task_id, hint.attempt): hint for hint in read_bundles(bundles)}.values())
 
 
 async def claim(

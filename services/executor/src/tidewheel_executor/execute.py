@@ -21,10 +21,10 @@ _CHILD = "tidewheel_child"
 
 
 @shared_task(name=TASK, bind=True, acks_late=True, ignore_result=True)
-def execute(self: Any, hints: Sequence[Sequence[Any]]) -> Times:
+def execute(self: Any, bundles: Sequence[str]) -> Times:
     """Run the tasks of one message."""
     hard_limit, _ = self.request.timelimit or (None, None)
-    return Times(_child_of(self.app).execute(hints, hard_limit=hard_limit))
+    return Times(_child_of(self.app).execute(bundles, hard_limit=hard_limit))
 
 
 @signals.worker_process_init.connect

@@ -98,8 +98,8 @@ class IntakeFigures:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._entries = Counter(
             "tidewheel_executor_intake",
-            "What became of stream entries: entries and messages delivered, entries refused, returned, claimed, lost; "
-            "and pulls that were blocked: all that waited was long, and no lane was left.",
+            "What became of hints: delivered (entries), refused, returned, claimed, lost; the messages that carried "
+            "them; and pulls that were blocked: all that waited was long, and no lane was left.",
             ["what"],
             registry=registry,
         )
@@ -111,7 +111,7 @@ class IntakeFigures:
         )
 
     def count(self, what: str, number: int) -> None:
-        """Count what became of so many entries."""
+        """Count what became of so many hints."""
         self._entries.labels(what).inc(number)
 
     def lanes(self, taken: int) -> None:

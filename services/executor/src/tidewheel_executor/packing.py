@@ -3,9 +3,10 @@
 Handing a message to a child costs about as much as running a hundred short tasks, so short tasks travel together. What
 is short is learnt: a moving average of each handler's seconds. The rules:
 
-- A message holds at most `budget` seconds of expected work and at most `most` tasks.
-- A handler without history travels alone, and a pack holds at most four times as many of it as ever ran, so that a
-  wrong first impression costs little. The average rises fast and falls slowly.
+- A message holds at most `budget` seconds of expected work and at most `most` tasks, which come in bundles.
+- A handler without history travels alone, or in the bundle in which it comes, since some executor has seen it run. A
+  pack holds at most four times as many of it as ever ran, so that a wrong first impression costs little. The average
+  rises fast and falls slowly.
 - Alone travel: what was lost once (it may have taken its child with it), what runs longer than the budget, and what
   asks for a longer timeout than the default.
 - A pack holds tasks of one and the same timeout T, which may be a short one. The child interrupts each task after T by
@@ -16,7 +17,8 @@ is short is learnt: a moving average of each handler's seconds. The rules:
   but its child is busy until the last of them has ended. Only so many long messages may be in flight (the lanes), so
   that one child is always left for short work.
 - Work that would not fill every free child is spread over them, but no pack is made smaller than a quarter of the
-  budget.
+  budget. Bundles are not divided: a pack may have an eighth more than its part, so that there are no more packs than
+  children.
 
 Nothing here does I/O or reads a clock.
 """
@@ -25,7 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.bundle import PARTS, Bundle, largest
 
 RISE = 0.5
 """How far one message moves the average towards a longer time."""
@@ -42,17 +44,20 @@ LINGER = 0.2
 SMALLEST_FILL = 0.25
 """Of the budget; spreading over free children goes no further."""
 
+CRUMB = 1e-9
+"""Less of a message than one task takes; sums of parts are not exact."""
 
-class Hinted(Protocol):
-    """Whatever carries a hint."""
+
+class Bundled(Protocol):
+    """Whatever carries a bundle of hints."""
 
     @property
-    def hint(self) -> Hint:
-        """What the dispatcher said of the task."""
+    def bundle(self) -> Bundle:
+        """What the dispatcher said of the tasks."""
         ...
 
 
-E = TypeVar("E", bound=Hinted)
+E = TypeVar("E", bound=Bundled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,11 @@ class Pack(Generic[E]):
     long: bool = False
     """Whether it needs a lane."""
 
+    @property
+    def size(self) -> int:
+        """Count its tasks."""
+        return sum(entry.bundle.size for entry in self.entries)
+
 
 @dataclass(slots=True)
 class _Average:
@@ -89,6 +99,7 @@ class _Open(Generic[E]):
     timeout: float
     long: bool
     fill: float = 0.0
+    size: int = 0
     entries: list[E] = field(default_factory=list)
 
 
@@ -108,30 +119,39 @@ class Packer:
             if runs >= 1:
                 self._learn(handler, int(runs), max(seconds, 0.0) / runs, max(lasted, 0.0) / runs)
 
-    def forget(self, handlers: Iterable[str]) -> None:
-        """Forget handlers whose message was lost: one may have killed the child, so each proves itself anew."""
-        for handler in handlers:
-            self._averages.pop(handler, None)
+    def distrust(self, handlers: Iterable[str]) -> None:
+        """Let handlers whose message was lost prove themselves anew, each alone: one may have killed the child."""
+        self._averages |= {handler: _Average(seconds=0.0, lasted=0.0, runs=0) for handler in handlers}
 
     def capacity(self, handler: str) -> int:
         """Return how many runs of a handler one message holds; 1 means that it travels alone."""
         average = self._averages.get(handler)
-        if average is None:
+        if average is None or not average.runs:
             return 1
         by_runs = min(self.rules.most, GROWTH * average.runs)
         if average.seconds * by_runs <= self.rules.budget:
             return by_runs
         return max(int(self.rules.budget / average.seconds), 1)
 
-    def fits(self, hint: Hint) -> int:
-        """Return how many tasks like this one a message holds; 1 when it needs a lane."""
-        return 1 if self.is_long(hint) else self.capacity(hint.handler)
+    def fits(self, bundle: Bundle) -> int:
+        """Return how many entries of this one's handler a message holds at least; 1 when it needs a lane."""
+        if self.is_long(bundle):
+            return 1
+        return self.capacity(bundle.handler) // max(bundle.size, self.bundle_size(bundle.handler))
 
-    def share(self, hint: Hint) -> float:
-        """Return which part of a message a task takes."""
-        if hint.lost or self._timeout(hint) > self.rules.default_timeout:
+    def share(self, bundle: Bundle) -> float:
+        """Return which part of a message some tasks take; more than 1 when one does not hold them."""
+        if bundle.lost or self._timeout(bundle) > self.rules.default_timeout or bundle.handler not in self._averages:
             return 1.0
-        return 1 / self.capacity(hint.handler)
+        return bundle.size / self.capacity(bundle.handler)
+
+    def bundle_size(self, handler: str) -> int:
+        """Return how many hints of a handler may share an entry."""
+        return largest(self.capacity(handler))
+
+    def bundle_sizes(self) -> dict[str, int]:
+        """Return the same for each handler that has run."""
+        return {handler: self.bundle_size(handler) for handler in self._averages}
 
     def shares(self) -> dict[str, float]:
         """Return for each handler that may be packed which part of a message one run takes."""
@@ -144,41 +164,48 @@ class Packer:
 
     def pack(self, entries: Sequence[E], *, room: int) -> list[Pack[E]]:
         """Pack entries into messages, in order, for `room` free children. There may be more messages than room."""
-        shares = [self.share(entry.hint) for entry in entries]
+        shares = [self.share(entry.bundle) for entry in entries]
         full = min(max(sum(shares) / max(room, 1), SMALLEST_FILL), 1.0)
         packs: list[_Open[E]] = []
         filling: dict[tuple[float, bool], _Open[E]] = {}
         for entry, share in zip(entries, shares, strict=True):
-            timeout, long = self._timeout(entry.hint), share >= 1 or self._lingers(entry.hint.handler)
+            bundle = entry.bundle
+            timeout, long = self._timeout(bundle), share >= 1 or self._lingers(bundle.handler)
             current = filling.get((timeout, long)) if share < 1 else None
-            if current is None or current.fill + share > full + 1e-9 or len(current.entries) >= self.rules.most:
+            if (
+                current is None
+                or current.fill + CRUMB >= full
+                or current.fill + share > min(full + 1 / PARTS, 1.0) + CRUMB
+                or current.size + bundle.size > self.rules.most
+            ):
                 current = _Open(timeout, long=long)
                 packs.append(current)
                 if share < 1:
                     filling[timeout, long] = current
             current.entries.append(entry)
             current.fill += share
+            current.size += bundle.size
         return [self._seal(pack) for pack in packs]
 
     def _seal(self, pack: _Open[E]) -> Pack[E]:
         # Celery interrupts only what travels alone: in a pack it could not know whom it hits.
-        soft = pack.timeout if len(pack.entries) == 1 else None
+        soft = pack.timeout if pack.size == 1 else None
         return Pack(entries=tuple(pack.entries), soft=soft, hard=pack.timeout + self.rules.grace, long=pack.long)
 
-    def is_long(self, hint: Hint) -> bool:
-        """Tell whether a task needs a lane."""
-        return self.share(hint) >= 1 or self._lingers(hint.handler)
+    def is_long(self, bundle: Bundle) -> bool:
+        """Tell whether tasks need a lane."""
+        return self.share(bundle) >= 1 or self._lingers(bundle.handler)
 
     def _lingers(self, handler: str) -> bool:
         average = self._averages.get(handler)
         return average is not None and average.lasted > LINGER
 
-    def _timeout(self, hint: Hint) -> float:
-        return self.rules.default_timeout if hint.timeout is None else hint.timeout
+    def _timeout(self, bundle: Bundle) -> float:
+        return self.rules.default_timeout if bundle.timeout is None else bundle.timeout
 
     def _learn(self, handler: str, runs: int, seconds: float, lasted: float) -> None:
         average = self._averages.get(handler)
-        if average is None:
+        if average is None or not average.runs:
             self._averages[handler] = _Average(seconds, lasted, runs)
             return
         average.seconds = _moved(average.seconds, seconds, runs)

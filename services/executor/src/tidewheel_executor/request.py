@@ -9,6 +9,7 @@ from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
 from celery.worker import state
 from celery.worker.request import Request
 
+from tidewheel_common.streams.bundle import read_bundles
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.times import read_times
 from tidewheel_executor.transport.intake import Intake
@@ -45,10 +46,7 @@ class ExecuteRequest(Request):
     @property
     def hints(self) -> list[Hint]:
         """The tasks of this message."""
-        return [
-            Hint(task_id=UUID(hex=task_id), attempt=attempt, handler=handler)
-            for task_id, attempt, handler, _ in self.kwargs["hints"]
-        ]
+        return read_bundles(self.kwargs["bundles"])
 
     @property
     def attempts(self) -> list[tuple[UUID, int]]:
@@ -90,7 +88,8 @@ class ExecuteRequest(Request):
         if self._reported or self.acknowledged:
             return
         self._reported = True
+        hints = self.hints
         if self.intake is None or not self.intake.cutting_off:
-            log.error("message lost", cause=cause, celery_id=self.id, tasks=len(self.kwargs["hints"]), **facts)
+            log.error("message lost", cause=cause, celery_id=self.id, tasks=len(hints), **facts)
         if self.intake is not None:
-            self.intake.lose(self.hints, cut_off=self.cut_off)
+            self.intake.lose(hints, cut_off=self.cut_off)

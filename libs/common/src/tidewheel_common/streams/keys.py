@@ -4,6 +4,7 @@
 |---|---|---|---|---|
 | `tidewheel:{<queue>}:high`, `:medium`, `:low` | stream | dispatcher | executor | an entry goes when it is acked |
 | `tidewheel:queues` | set | dispatcher | executor | for ever; refilled when lost |
+| `tidewheel:bundle-sizes` | hash | executor | dispatcher | ten minutes after the last executor went |
 | `tidewheel:epoch` | string | dispatcher | dispatcher | for ever; another value than expected means loss |
 | `tidewheel:wake:<who>` | channel | whoever leaves work | `<who>` | not stored |
 
@@ -16,6 +17,7 @@ from tidewheel_common.core.task import Priority
 PREFIX = "tidewheel:"
 GROUP = "executors"
 QUEUES = "tidewheel:queues"
+BUNDLE_SIZES = "tidewheel:bundle-sizes"
 EPOCH = "tidewheel:epoch"
 
 WAKE_DISPATCHER = "tidewheel:wake:dispatcher"

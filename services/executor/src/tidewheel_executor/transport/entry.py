@@ -1,9 +1,9 @@
-"""A stream entry as the executor holds it: where it stands and the hint that it carries."""
+"""A stream entry as the executor holds it: where it stands and the bundle that it carries."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tidewheel_common.streams.hint import Hint
+from tidewheel_common.streams.bundle import FIELD, Bundle
 
 
 class Entry(NamedTuple):
@@ -11,7 +11,12 @@ class Entry(NamedTuple):
 
     stream: str
     id: bytes
-    hint: Hint
+    bundle: Bundle
+
+    @property
+    def size(self) -> int:
+        """Count its hints."""
+        return self.bundle.size
 
 
 class Unreadable(NamedTuple):
@@ -20,10 +25,15 @@ class Unreadable(NamedTuple):
     stream: str
     id: bytes
 
+    @property
+    def size(self) -> int:
+        """Count it as one hint."""
+        return 1
+
 
 def read_entry(stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry | Unreadable:
     """Read an entry; one that makes no sense is a value, because it must be acknowledged like any other."""
     try:
-        return Entry(stream=stream, id=entry_id, hint=Hint.from_fields(fields))
+        return Entry(stream=stream, id=entry_id, bundle=Bundle.read(fields[FIELD].decode()))
     except (KeyError, ValueError):
         return Unreadable(stream=stream, id=entry_id)

@@ -16,25 +16,22 @@ def message_id(pack: Pack[Entry], *, fresh: Callable[[], str] = lambda: uuid4().
     A task that travels alone is known by its id and the number of the attempt that the claim will give it. Its bare id
     would not do: Celery remembers revoked ids for hours, and a redriven task must run.
     """
-    if len(pack.entries) > 1:
+    if pack.size > 1:
         return fresh()
-    hint = pack.entries[0].hint
+    (hint,) = pack.entries[0].bundle.hints
     return f"{hint.task_id}-{hint.attempt + 1}"
 
 
 def wrap(pack: Pack[Entry], *, queue: str, tag: str, celery_id: str) -> dict[str, Any]:
     """Return the message as kombu's virtual transports hand it over.
 
-    The body has no content type, so Celery hands it to the child as it is, with the headers that name the same hints.
+    The body has no content type, so Celery hands it to the child as it is; the child reads the bundles.
     `entries` stays in the main process: it is what an ack needs, and no header, so it does not travel to the child.
     """
-    hints = [
-        [entry.hint.task_id.hex, entry.hint.attempt, entry.hint.handler, entry.hint.traceparent]
-        for entry in pack.entries
-    ]
+    bundles = [entry.bundle.text for entry in pack.entries]
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     return {
-        "body": [[], {"hints": hints}, embed],
+        "body": [[], {"bundles": bundles}, embed],
         "entries": pack.entries,
         "content-type": None,
         "content-encoding": None,
@@ -48,7 +45,7 @@ def wrap(pack: Pack[Entry], *, queue: str, tag: str, celery_id: str) -> dict[str
             "retries": 0,
             "timelimit": [pack.hard, pack.soft],
             "argsrepr": "()",
-            "kwargsrepr": f"{len(hints)} hints",
+            "kwargsrepr": f"{pack.size} hints",
             "ignore_result": True,
         },
         "properties": {

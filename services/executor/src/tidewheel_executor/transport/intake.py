@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.streams.hint import Hint
-from tidewheel_executor.packing import Pack, Packer
+from tidewheel_executor.packing import CRUMB, Pack, Packer
 from tidewheel_executor.transport.entry import Entry, Unreadable
 from tidewheel_executor.transport.streams import Placed, TaskStreams
 
@@ -26,9 +26,6 @@ SETTLE_AFTER = 0.05
 
 SETTLE_MOST = 500
 """Entries that are acknowledged without waiting for more."""
-
-_CRUMB = 1e-9
-"""Less of a message than one task takes; sums of parts are not exact."""
 
 Later = Callable[[float, Callable[[], None]], object]
 
@@ -76,6 +73,7 @@ class Intake:
         self._held: set[tuple[str, bytes]] = set()
         self._owed: list[Placed] = []
         self._settles_later = False
+        self._told: dict[str, int] = {}
         self._streams: TaskStreams | None = None
         self._alike = 1
         self._tags = count(1)
@@ -105,9 +103,9 @@ class Intake:
         """What `celery inspect stats` and `conf` show of this worker's intake."""
         return {
             "consumer": self.consumer,
-            "in_flight": {tag: len(pack.entries) for tag, pack in self.in_flight.items()},
+            "in_flight": {tag: pack.size for tag, pack in self.in_flight.items()},
             "lanes_taken": self.lanes_taken,
-            "stashed": len(self.stash),
+            "stashed": sum(entry.size for entry in self.stash),
             "shares": self.packer.shares(),
         }
 
@@ -119,18 +117,18 @@ class Intake:
         already held here (claimed from ourselves) is dropped.
         """
         kept: list[Entry] = []
-        refused: list[Placed] = []
+        refused: list[Entry | Unreadable] = []
         for entry in read:
-            if isinstance(entry, Unreadable) or not self._serves(entry.hint.handler):
+            if isinstance(entry, Unreadable) or not self._serves(entry.bundle.handler):
                 refused.append(entry)
             elif (entry.stream, entry.id) not in self._held:
                 self._held.add((entry.stream, entry.id))
                 kept.append(entry)
         if refused:
-            self.count("refused", len(refused))
+            self.count("refused", sum(entry.size for entry in refused))
             self.settle(refused)
         if kept:
-            self._alike = self.packer.fits(kept[-1].hint)
+            self._alike = self.packer.fits(kept[-1].bundle)
         return kept
 
     def likely(self, *, room: int) -> int:
@@ -147,21 +145,26 @@ class Intake:
         turned_away: list[Entry] = []
         left = float(room)
         for entry in entries:
-            long = self.packer.is_long(entry.hint)
-            if left <= _CRUMB or (long and lanes <= 0):
+            long = self.packer.is_long(entry.bundle)
+            share = self.packer.share(entry.bundle)
+            if left + CRUMB < share or (long and lanes <= 0):
                 turned_away.append(entry)
                 continue
             kept.append(entry)
-            left -= self.packer.share(entry.hint)
+            left -= share
             lanes -= long
         self.give_back(turned_away)
         return kept
 
     def fill(self, entries: Sequence[Entry], *, room: int, lanes: int) -> list[Pack[Entry]]:
-        """Return messages for `room` free children, at most `lanes` long ones; the rest is stashed, oldest first."""
+        """Return messages for `room` free children, at most `lanes` long ones; the rest is stashed, oldest first.
+
+        A bundle that no message holds, since its handler is slower here or now, or may have taken a child with it, is
+        divided and given back.
+        """
         going: list[Pack[Entry]] = []
         staying: list[Pack[Entry]] = []
-        for pack in self.packer.pack([*self.stash, *entries], room=room):
+        for pack in self.packer.pack(self._that_fit([*self.stash, *entries]), room=room):
             if len(going) < room and (lanes > 0 or not pack.long):
                 going.append(pack)
                 lanes -= pack.long
@@ -170,12 +173,19 @@ class Intake:
         self.stash = [entry for pack in staying for entry in pack.entries]
         return going
 
+    def _that_fit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        too_large = [entry for entry in entries if self.packer.share(entry.bundle) > 1 + CRUMB]
+        if not too_large:
+            return entries
+        self.give_back(too_large)
+        return [entry for entry in entries if self.packer.share(entry.bundle) <= 1 + CRUMB]
+
     def deliver(self, pack: Pack[Entry]) -> str:
         """Note that a message is on its way to a child, and return its delivery tag."""
         tag = str(next(self._tags))
         self.in_flight[tag] = pack
         self.count("messages", 1)
-        self.count("entries", len(pack.entries))
+        self.count("entries", pack.size)
         return tag
 
     def finish(self, tag: str, entries: Sequence[Entry]) -> None:
@@ -201,7 +211,7 @@ class Intake:
         if self._streams is None or not entries:
             return
         try:
-            self.count("returned", self._streams.give_back(entries))
+            self.count("returned", self._streams.give_back(entries, size_of=self.packer.bundle_size))
         except TRANSIENT as error:
             log.warning("entries not given back", entries=len(entries), error_type=type(error).__name__)
 
@@ -240,10 +250,27 @@ class Intake:
         owed, self._owed = self._owed, []
         try:
             self._streams.ack(owed)
+            self._tell_news(self._streams)
         except TRANSIENT as error:
             # Nothing is wrong: the outcome is in PostgreSQL, and an entry that comes again is dropped by the claim.
             self._owed = [*owed, *self._owed]
             log.warning("acks are owed", entries=len(self._owed), error_type=type(error).__name__)
+
+    def tell_all(self) -> None:
+        """Say of each handler how many of its hints may share an entry, so that nobody forgets it.
+
+        Raises:
+            RedisError, OSError: Redis is away.
+        """
+        self._told = {}
+        if self._streams is not None:
+            self._tell_news(self._streams)
+
+    def _tell_news(self, streams: TaskStreams) -> None:
+        sizes = self.packer.bundle_sizes()
+        if sizes != self._told:
+            streams.tell(sizes)
+            self._told = sizes
 
     def delivered(self) -> list[Entry]:
         """Return what children were given and have not ended."""
@@ -269,7 +296,7 @@ class Intake:
         if cut_off:
             self.report_interrupted(hints)
             return
-        self.packer.forget({hint.handler for hint in hints})
+        self.packer.distrust({hint.handler for hint in hints})
         self.count("lost", len(hints))
         self.report_lost(hints)
 

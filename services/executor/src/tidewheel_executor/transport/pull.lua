@@ -2,8 +2,8 @@
 --
 -- KEYS: the streams, three for each queue: high, medium, low.
 -- ARGV: group, consumer,
---       room     how many messages a child could start soon; each entry uses its handler's share of one message,
---       most     how many entries to take at most,
+--       room     how many messages a child could start soon; each hint uses its handler's share of one message,
+--       most     how many hints to take at most,
 --       longest  seconds; an entry with a longer timeout of its own travels alone and uses a whole message,
 --       aging    every so many visits a queue is emptied from below, so that low never starves (0: never),
 --       turn     visits so far, in all pulls of this worker,
@@ -12,10 +12,12 @@
 --                handler whose messages are long as well.
 -- Returns {turn, groups made, {{index of the stream, id, fields}, ...}, streams whose next entry is long and has no lane}.
 --
--- Queues take turns entry by entry. XREADGROUP reads one entry at a time, because what it costs is known only then and
+-- Queues take turns entry by entry. What comes next is taken for the like of what came last: if there is no room for that,
+-- it is left to others, since what does not fit would wait here for a child. XREADGROUP reads one entry at a time, because what it costs is known only then and
 -- a stream entry cannot be put back; inside the server that is about 2 microseconds each. Without a lane left, each
 -- entry is looked at before it is read.
 local LEVELS = 3
+local CRUMB = 1e-9 -- sums of parts are not exact
 local DOWN, FROM_LOW, FROM_MEDIUM = {1, 2, 3}, {3, 2, 1}, {2, 3, 1}
 
 local group, consumer = ARGV[1], ARGV[2]
@@ -25,7 +27,7 @@ local shares = {}
 for i = 9, #ARGV, 2 do shares[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local queues = #KEYS / LEVELS
-local drained, made, taken, blocked, delivered = {}, 0, {}, 0, {}
+local drained, made, taken, hints, blocked, delivered = {}, 0, {}, 0, 0, {}
 
 local function read(key)
   return redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', key, '>')
@@ -36,14 +38,16 @@ local function make_group(key)
   made = made + 1
 end
 
--- Returns what an entry uses of a message, and of a lane.
+-- Returns what an entry uses of a message, and of a lane, and how many hints it carries.
 local function share_of(fields)
-  -- The words of a hint: id, attempt, lost, timeout, trace, handler.
-  local lost, timeout, handler = string.match(fields[2] or '', '^%x+ %d+ (%d+) (%S+) %S+ (.+)$')
-  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1, 1 end
-  local share = shares[handler] or 1
-  if share < 0 then return -share, -share end
-  return share, share < 1 and 0 or 1
+  -- The words of a bundle: ids, attempts, lost, timeout, trace, handler.
+  local ids, lost, timeout, handler = string.match(fields[2] or '', '^(%S+) %S+ (%d+) (%S+) %S+ (.+)$')
+  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1, 1, 1 end
+  local hints = (#ids + 1) / 33
+  if not shares[handler] then return 1, 1, hints end
+  local share = shares[handler] * hints
+  if share < 0 then return -share, -share, hints end
+  return share, share < 1 and 0 or 1, hints
 end
 
 local function last_delivered(key)
@@ -107,13 +111,15 @@ local function order_now()
 end
 
 local misses = 0
-while room > 0 and #taken < most and misses < queues do
+while room > 0 and hints < most and misses < queues do
   local fields, err = visit(turn % queues, order_now())
   if err then return err end
   turn = turn + 1
   if fields then
-    local share, lane = share_of(fields)
+    local share, lane, carried = share_of(fields)
+    hints = hints + carried
     room = room - share
+    if room + CRUMB < share then room = 0 end
     lanes = lanes - lane
     misses = 0
   else

@@ -4,7 +4,7 @@ The client is its own, not a channel's: a task that was started before a reconne
 channel that delivered it is long closed. Ids do not care.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Protocol
@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from tidewheel_common.streams.bundle_sizes import tell_bundle_sizes
 from tidewheel_common.streams.keys import GROUP, QUEUES
+from tidewheel_common.streams.stream import APPEND
 from tidewheel_executor.transport.entry import Entry, Unreadable, read_entry
 
 SILENCE = 60_000
@@ -47,7 +49,7 @@ class TaskStreams:
     def __init__(self, redis: Redis, *, consumer: str) -> None:
         self._redis = redis
         self._consumer = consumer
-        self._give_back = redis.register_script(script("give_back"))
+        self._give_back = redis.register_script(APPEND + script("give_back"))
         self._bury = redis.register_script(script("bury"))
 
     def ack(self, entries: Iterable[Placed]) -> None:
@@ -58,13 +60,21 @@ class TaskStreams:
             pipeline.xdel(stream, *ids)
         pipeline.execute()
 
-    def give_back(self, entries: Sequence[Entry]) -> int:
-        """Let others have entries at once, at the tail of their streams, and return how many were still ours."""
+    def give_back(self, entries: Sequence[Entry], *, size_of: Callable[[str], int]) -> int:
+        """Let others have entries at once, at the tail of their streams, and return how many hints were still ours.
+
+        Args:
+            entries: what is given back.
+            size_of: tells how many hints of a handler may share an entry; those with more are divided.
+        """
         if not entries:
             return 0
         arguments: list[Any] = [GROUP]
         for entry in entries:
-            arguments += [entry.id, entry.hint.to_text()]
+            bundles = entry.bundle.split(size_of(entry.bundle.handler))
+            arguments += [entry.id, len(bundles)]
+            for bundle in bundles:
+                arguments += [bundle.size, bundle.text]
         given: int = self._give_back(keys=[entry.stream for entry in entries], args=arguments)
         return given
 
@@ -75,6 +85,12 @@ class TaskStreams:
             pipeline.xclaim(stream, GROUP, self._consumer, 0, [*ids], justid=True)
         # An emptied Redis has no group: then there is nothing to hold, and the next pull makes it anew.
         pipeline.execute(raise_on_error=False)
+
+    def tell(self, bundle_sizes: Mapping[str, int]) -> None:
+        """Tell dispatchers how many hints of some handlers may share an entry."""
+        pipeline = self._redis.pipeline(transaction=False)
+        tell_bundle_sizes(pipeline, bundle_sizes)
+        pipeline.execute()
 
     def claim_abandoned(self, streams: Sequence[str], *, idle: float, most: int) -> list[Entry | Unreadable]:
         """Take over entries that nobody has held for `idle` seconds, at most about `most`."""
