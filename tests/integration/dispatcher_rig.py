@@ -173,11 +173,12 @@ class Rig:
         """Read one of the dispatcher's counters."""
         return self.registry.get_sample_value(f"tidewheel_dispatcher_{name}_total") or 0.0
 
-    async def plan(self, name: str, **parameters: object) -> str:
-        """Return the plan of a statement, with fresh statistics."""
+    async def plan(self, name: str, *, analysed: bool = True, **parameters: object) -> str:
+        """Return the plan of a statement, with fresh statistics or with those that there are."""
         statement = load_statements("tidewheel_dispatcher")[name]
         async with self.engine.connect() as connection:
-            await connection.execute(text("ANALYZE"))
+            if analysed:
+                await connection.execute(text("ANALYZE"))
             lines = await connection.execute(text(f"EXPLAIN {statement.sql}"), parameters)
             return "\n".join(lines.scalars())
 

@@ -86,3 +86,11 @@ async def test_without_keys_there_is_nothing_to_look_at(rig: Rig) -> None:
     assert await rig.slots.tick() is None
     await rig.relay.tick()
     assert await rig.states() == {"queued": 5}
+
+
+@pytest.mark.parametrize("name", ["keyed_ready", "limits_exist"])
+async def test_a_young_table_is_not_read_in_search_of_keys(rig: Rig, name: str) -> None:
+    await rig.tasks(1_000)
+    plan = await rig.plan(name, analysed=False)
+    assert "using tasks_keyed_ready" in plan
+    assert "Seq Scan on tasks" not in plan

@@ -125,8 +125,14 @@ SELECT id, queue, priority, queued_at, attempt, handler, timeout, lost, tracepar
  ORDER BY priority, was_ready_at, id;
 
 -- name: keyed_ready :one
--- Tell whether any task with a concurrency key is in a line.
-SELECT EXISTS (SELECT FROM tasks WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL) AS found;
+-- Tell whether any task with a concurrency key is in a line. Not EXISTS: until a table is analysed for the first time, its plan
+-- is to read all of it in search of what is not there.
+SELECT coalesce((
+        SELECT true FROM tasks
+         WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL
+         ORDER BY tenant_id, concurrency_key
+         LIMIT 1
+       ), false) AS found;
 
 -- name: keys_turn :one
 -- Ask for the turn to give out slots, which one dispatcher has at a time and until its transaction ends.
@@ -189,11 +195,16 @@ UPDATE tasks
 
 -- name: limits_exist :one
 -- Tell in one round trip what most dispatches need not heed: whether anything is set for a queue, and whether a task with a
--- concurrency key is in a line.
+-- concurrency key is in a line. The latter is asked as `keyed_ready` asks it.
 SELECT EXISTS (
            SELECT FROM queues WHERE paused_at IS NOT NULL OR rate IS NOT NULL OR concurrency IS NOT NULL
        ) AS valved,
-       EXISTS (SELECT FROM tasks WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL) AS keyed;
+       coalesce((
+        SELECT true FROM tasks
+         WHERE concurrency_key IS NOT NULL AND ready_at IS NOT NULL
+         ORDER BY tenant_id, concurrency_key
+         LIMIT 1
+       ), false) AS keyed;
 
 -- name: queues_valves :many
 -- Read what is set for queues, and the clock; few queues have anything set.
