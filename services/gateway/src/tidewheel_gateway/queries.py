@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.store.columns import columns_of
 from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.errors import UniqueViolation
 from tidewheel_common.store.rows import Row
@@ -70,7 +71,7 @@ async def tasks_accept(
 def _task_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
     rows = [row for submission in submissions for row in submission.rows]
     places = [place for place, submission in enumerate(submissions) for _ in submission.rows]
-    return {"places": places, **dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))}
+    return {"places": places, **columns_of(rows, _COLUMNS)}
 
 
 def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
