@@ -76,20 +76,23 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What all values of one field, tenant and binding have in common."""
+    """What all values of one field and tenant have in common whose envelopes begin alike."""
 
+    binding: Binding
+    key_id: str
     expand: HMAC
     """Keyed with the tenant's key; copied for each subject, which is four times faster than to key it again."""
     info: bytes
     identity: bytes
     tail: bytes
 
-
-class _Envelope(NamedTuple):
-    binding: Binding
-    key_id: str
-    nonce: bytes
-    ciphertext: bytes
+    def cipher(self, subject_id: UUID) -> tuple[AESGCM, bytes]:
+        """Return the cipher of a subject's field, and the identity that goes in as additional data."""
+        tail = subject_id.bytes + self.tail
+        # HKDF-Expand for one block (RFC 5869, section 2.3): T(1) = HMAC(key, info | 0x01).
+        block = self.expand.copy()
+        block.update(self.info + tail + b"\x01")
+        return AESGCM(block.finalize()), self.identity + tail
 
 
 class Sealer:
@@ -103,7 +106,8 @@ class Sealer:
     def __init__(self, keyring: Keyring, *, random: Callable[[int], bytes] = os.urandom) -> None:
         self._keyring = keyring
         self._random = random
-
+        key_id = keyring.primary.encode()
+        self._heads = tuple(bytes((VERSION, binding, len(key_id))) + key_id for binding in Binding)
         self._frame = lru_cache(maxsize=FRAMES_CACHED)(self._make_frame)
 
     def seal(self, data: bytes, *, tenant: UUID, subject: Subject, field: str) -> bytes:
@@ -115,12 +119,11 @@ class Sealer:
             subject: What it belongs to.
             field: `payload`, `result`, `error`, `notify` or `target`.
         """
-        key_id = self._keyring.primary
         binding, subject_id = subject
+        head = self._heads[binding]
         nonce = self._random(NONCE_BYTES)
-        cipher, identity = self._cipher(key_id, tenant, binding, subject_id, field)
-        head = bytes((VERSION, binding, len(key_id)))
-        return b"".join((head, key_id.encode(), nonce, cipher.encrypt(nonce, data, identity)))
+        cipher, identity = self._frame(head, tenant.bytes, field).cipher(subject_id)
+        return b"".join((head, nonce, cipher.encrypt(nonce, data, identity)))
 
     def open(
         self,
@@ -138,68 +141,61 @@ class Sealer:
             Unsealable: It is cut short, of a version or under a key that is not known here, was changed, or belongs
                 to another tenant, task, schedule or field.
         """
-        binding, key_id, nonce, ciphertext = _read(sealed, field)
-        subject_id = (task_id, schedule_id, rule_id)[binding]
+        nonce_at = _nonce_at(sealed, field)
+        text_at = nonce_at + NONCE_BYTES
+        frame = self._frame(sealed[:nonce_at], tenant.bytes, field)
+        subject_id = (task_id, schedule_id, rule_id)[frame.binding]
         if subject_id is None:
-            raise Unsealable(f"The sealed {field} is bound to a {binding.name.lower()}, and none was given to open it.")
+            raise Unsealable(
+                f"The sealed {field} is bound to a {frame.binding.name.lower()}, and none was given to open it."
+            )
+        cipher, identity = frame.cipher(subject_id)
         try:
-            cipher, identity = self._cipher(key_id, tenant, binding, subject_id, field)
-            return cipher.decrypt(nonce, ciphertext, identity)
+            return cipher.decrypt(sealed[nonce_at:text_at], sealed[text_at:], identity)
         except InvalidTag:
             raise Unsealable(
-                f"The sealed {field} does not open under the key {key_id!r}: it was changed, it belongs to "
+                f"The sealed {field} does not open under the key {frame.key_id!r}: it was changed, it belongs to "
                 "another tenant, task, schedule or field, or another key has this id."
             ) from None
 
     def __repr__(self) -> str:
         return f"Sealer({self._keyring!r})"
 
-    def _cipher(
-        self, key_id: str, tenant: UUID, binding: Binding, subject_id: UUID, field: str
-    ) -> tuple[AESGCM, bytes]:
-        """Return the cipher of a subject's field, and the identity that goes in as additional data."""
-        frame = self._frame(key_id, tenant, binding, field)
-        tail = subject_id.bytes + frame.tail
-        # HKDF-Expand for one block (RFC 5869, section 2.3): T(1) = HMAC(key, info | 0x01).
-        block = frame.expand.copy()
-        block.update(frame.info + tail + b"\x01")
-        return AESGCM(block.finalize()), frame.identity + tail
-
-    def _make_frame(self, key_id: str, tenant: UUID, binding: Binding, field: str) -> _Frame:
+    def _make_frame(self, head: bytes, tenant: bytes, field: str) -> _Frame:
+        binding, key_id = _read_head(head, field)
         if (root := self._keyring.root(key_id)) is None:
             raise Unsealable(
                 f"The key {key_id!r} that sealed this value is not in TIDEWHEEL_KEYS, which has "
                 f"{', '.join(self._keyring.ids)}; add it there, after the first."
             )
-        info = _joined(b"tidewheel tenant key", tenant.bytes)
+        info = _joined(b"tidewheel tenant key", tenant)
         key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(root)
         bound = bytes((binding,))
         return _Frame(
+            binding=binding,
+            key_id=key_id,
             expand=HMAC(key, SHA256()),
             info=_joined(b"tidewheel subject key", bound) + _LENGTH,
-            identity=_joined(bytes((VERSION,)), key_id.encode(), tenant.bytes, bound) + _LENGTH,
+            identity=_joined(bytes((VERSION,)), key_id.encode(), tenant, bound) + _LENGTH,
             tail=_joined(field.encode()),
         )
 
 
-def _read(sealed: bytes, field: str) -> _Envelope:
-    if len(sealed) < HEAD_BYTES:
+def _nonce_at(sealed: bytes, field: str) -> int:
+    """Return where the head of an envelope ends, once it has as many bytes as any envelope has."""
+    nonce_at = HEAD_BYTES + sealed[HEAD_BYTES - 1] if len(sealed) >= HEAD_BYTES else HEAD_BYTES
+    if len(sealed) < nonce_at + NONCE_BYTES + TAG_BYTES:
         raise Unsealable(f"The sealed {field} is cut short: it has {len(sealed)} bytes.")
-    version, binding, key_length = sealed[:HEAD_BYTES]
+    return nonce_at
+
+
+def _read_head(head: bytes, field: str) -> tuple[Binding, str]:
+    version, binding = head[0], head[1]
     if version != VERSION:
         raise Unsealable(f"The sealed {field} has version {version}; this release opens version {VERSION}.")
     if (bound := _BINDINGS.get(binding)) is None:
         raise Unsealable(f"The sealed {field} has the unknown binding {binding}.")
-    nonce_at = HEAD_BYTES + key_length
-    text_at = nonce_at + NONCE_BYTES
-    if len(sealed) < text_at + TAG_BYTES:
-        raise Unsealable(f"The sealed {field} is cut short: it has {len(sealed)} bytes.")
-    return _Envelope(
-        bound,
-        sealed[HEAD_BYTES:nonce_at].decode("ascii", errors="replace"),
-        sealed[nonce_at:text_at],
-        sealed[text_at:],
-    )
+    return bound, head[HEAD_BYTES:].decode("ascii", errors="replace")
 
 
 def _joined(*parts: bytes) -> bytes:
