@@ -76,17 +76,14 @@ class Figures:
 
     def finished(self, recorded: Sequence[Ended], *, fenced: int) -> None:
         """Count one finish."""
-        runs = Counts((ended.claimed.handler, ended.transition.attempt_state) for ended in recorded)
-        for (handler, outcome), number in runs.items():
-            self._runs.labels(handler, outcome).inc(number)
-        dead = Counts(ended.claimed.handler for ended in recorded if ended.transition.state is State.DEAD)
-        for handler, number in dead.items():
-            self._dead.labels(handler).inc(number)
-        seconds: defaultdict[str, list[float]] = defaultdict(list)
-        for ended in recorded:
-            seconds[ended.claimed.handler].append(ended.seconds)
-        for handler, values in seconds.items():
+        alike: defaultdict[tuple[str, str, bool], list[float]] = defaultdict(list)
+        for claimed, _, _, transition, seconds in recorded:
+            alike[claimed.handler, transition.attempt_state, transition.state is State.DEAD].append(seconds)
+        for (handler, outcome, dead), values in alike.items():
+            self._runs.labels(handler, outcome).inc(len(values))
             self._seconds.labels(handler).observe_all(values)
+            if dead:
+                self._dead.labels(handler).inc(len(values))
         self._batch.labels("finish").observe(len(recorded))
         if fenced:
             self._fenced.inc(fenced)

@@ -14,6 +14,7 @@ from tidewheel_common.crypto.sealed import Sealer, Subject
 from tidewheel_common.process.failpoints import fp
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.errors import StoreError, is_transient, sqlstate
+from tidewheel_common.store.rows import Row
 from tidewheel_executor import queries
 from tidewheel_executor.dependants import NOBODY, Written, finish_plainly, finish_with_dependants
 from tidewheel_executor.figures import Figures
@@ -121,13 +122,17 @@ class Recorder:
             task_id = str(ended.claimed.task_id)
             log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
 
-    async def _finish(self, endings: Sequence[Ended]) -> list[Ended]:
+    async def _finish(self, endings: Sequence[Ended]) -> Sequence[Ended]:
         """Record endings and return those that were still this executor's to record."""
         patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
-        held = await self._persist(endings, patience)
+        rows = (await self._write(finish_plainly, self._hot, endings, patience)).rows
+        if len(rows) == len(endings) and not any(cancelled or awaited for _, cancelled, awaited in rows):
+            return endings
+        held = await self._with_dependants(endings, rows, patience)
         cancelled = [ended.cancelled() for ended in endings if held.get(ended.claimed.task_id)]
         if cancelled:
-            held.update(await self._persist(cancelled, patience))
+            rows = (await self._write(finish_plainly, self._hot, cancelled, patience)).rows
+            held.update(await self._with_dependants(cancelled, rows, patience))
         decided = {ended.claimed.task_id: ended for ended in [*endings, *cancelled]}
         # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
         missing = None if not patience.tried else False
@@ -136,9 +141,10 @@ class Recorder:
             log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
         return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
 
-    async def _persist(self, endings: Sequence[Ended], patience: Patience) -> dict[Any, bool]:
-        """Record endings; say of each that this executor held whether it must be decided anew."""
-        rows = (await self._write(finish_plainly, self._hot, endings, patience)).rows
+    async def _with_dependants(
+        self, endings: Sequence[Ended], rows: Sequence[Row], patience: Patience
+    ) -> dict[Any, bool]:
+        """Record what others depend on, too; say of each ending that was held whether it must be decided anew."""
         held = {task_id: cancelled for task_id, cancelled, awaited in rows if not awaited}
         if len(held) < len(rows):
             awaited = {task_id for task_id, _, awaited in rows if awaited}

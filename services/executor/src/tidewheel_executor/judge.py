@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from celery.app.task import Context
 from celery.exceptions import Ignore, Reject, Retry
 
-from tidewheel_common.core.decide import Standing, Transition, decide
+from tidewheel_common.core.decide import Transition, complete, decide
 from tidewheel_common.core.lifecycle import State
-from tidewheel_common.core.outcome import Cancelled, Failed, Interrupted, Lost, Outcome, Refused
+from tidewheel_common.core.outcome import Cancelled, Completed, Failed, Interrupted, Lost, Outcome, Refused
 from tidewheel_common.core.task import Delivery
 from tidewheel_executor import listeners
 from tidewheel_executor.attempt import Attempt
@@ -33,15 +33,16 @@ class Ended(NamedTuple):
     """How an attempt ended, and what becomes of its task."""
 
     claimed: Claimed
-    standing: Standing
+    max_attempts: int
+    """The task's own, or less when its handler wants it so."""
     outcome: Outcome
     transition: Transition
     seconds: float = 0.0
 
     def cancelled(self) -> "Ended":
         """Decide anew, now that somebody has asked for the task's cancellation."""
-        standing = self.standing._replace(cancel_requested=True)
-        return self._replace(standing=standing, transition=decide(standing, self.outcome, jitter=0.0))
+        standing = standing_of(self.claimed, self.max_attempts, cancel_requested=True)
+        return self._replace(transition=decide(standing, self.outcome, jitter=0.0))
 
 
 class ResultTooLarge(Exception):
@@ -77,13 +78,13 @@ class Judge:
         """Judge a task whose handler returned."""
         if item.attempt.promised is not None:
             return self.raised(item, item.attempt.promised, seconds)
-        outcome = encode(value)
-        ended = self._decide(item.claimed, outcome, item.claimed.max_attempts, seconds)
-        if isinstance(outcome, Refused):
-            listeners.failed(item.handler.task, item.request, item.handler.hooks, ResultTooLarge(outcome.error))
-        else:
+        claimed, outcome = item.claimed, encode(value)
+        if isinstance(outcome, Completed):
             listeners.succeeded(item.handler.task, item.request, item.handler.hooks, value, seconds)
-        return ended
+            transition = complete(claimed.failures, claimed.lost)
+            return Ended(claimed, claimed.max_attempts, outcome, transition, seconds)
+        listeners.failed(item.handler.task, item.request, item.handler.hooks, ResultTooLarge(outcome.error))
+        return self._decide(claimed, outcome, claimed.max_attempts, seconds)
 
     def raised(self, item: Item, error: BaseException, seconds: float) -> Ended:
         """Judge a task whose handler raised."""
@@ -118,7 +119,7 @@ class Judge:
         # Only a failure draws: everything else has no use for it, and most tasks complete.
         jitter = self._jitter() if isinstance(outcome, Failed | Lost) else 0.0
         transition = decide(standing, outcome, jitter=jitter)
-        return Ended(claimed, standing, outcome, transition, seconds)
+        return Ended(claimed, max_attempts, outcome, transition, seconds)
 
 
 def _may_come_again(item: Item, error: BaseException) -> bool:

@@ -26,10 +26,10 @@ def starting(task: "Task[Any, Any]", request: Context) -> None:
 
 def succeeded(task: "Task[Any, Any]", request: Context, hooks: Hooks, value: object, seconds: float) -> None:
     """Tell that a handler returned."""
-    _call(hooks, "on_success", value, request.id, request.args, request.kwargs)
-    if signals.task_success.receivers:
+    if hooks or signals.task_success.receivers:
+        _call(hooks, "on_success", value, request.id, request.args, request.kwargs)
         signals.task_success.send(sender=task, result=value, runtime=seconds)
-    _call(hooks, "after_return", states.SUCCESS, value, request.id, request.args, request.kwargs, None)
+        _call(hooks, "after_return", states.SUCCESS, value, request.id, request.args, request.kwargs, None)
     _ended(task, request, value, states.SUCCESS)
 
 

@@ -91,4 +91,4 @@ async def _give_up(
         for row in abandoned:
             standing = standing_of(row, row.max_attempts, cancel_requested=row.cancel_requested)
             endings.add(row.id, row.attempt, decide(standing, judge(row), jitter=jitter()))
-        return len(await queries.tasks_finish(connection, endings)) if endings.ids else 0
+        return len(await queries.tasks_finish(connection, endings)) if endings else 0

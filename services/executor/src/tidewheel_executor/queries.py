@@ -1,9 +1,9 @@
 """One typed function for each statement in `queries.sql`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidewheel_common.core.decide import Transition
@@ -22,21 +22,22 @@ PARENT_BYTES = 16 * 1024 * 1024
 them, beyond its last task."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endings:
-    """How attempts ended, column by column. `waits` are seconds from now, set for what goes to `waiting` alone."""
+_ENDING = (
+    *("ids", "attempts", "states", "attempt_states", "failures", "losts", "waits", "reasons"),
+    *("results", "errors", "error_types"),
+)
+"""The columns of endings, as `tasks_finish` names them."""
 
-    ids: list[UUID] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
-    states: list[str] = field(default_factory=list)
-    attempt_states: list[str] = field(default_factory=list)
-    failures: list[int] = field(default_factory=list)
-    losts: list[int] = field(default_factory=list)
-    waits: list[float | None] = field(default_factory=list)
-    reasons: list[str | None] = field(default_factory=list)
-    results: list[bytes | None] = field(default_factory=list)
-    errors: list[bytes | None] = field(default_factory=list)
-    error_types: list[str | None] = field(default_factory=list)
+
+class Endings:
+    """How attempts ended, to be recorded together."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._rows)
 
     def add(
         self,
@@ -49,17 +50,20 @@ class Endings:
         error_type: str | None = None,
     ) -> None:
         """Append one ending; `result` and `error` are sealed."""
-        self.ids.append(task_id)
-        self.attempts.append(attempt)
-        self.states.append(transition.state)
-        self.attempt_states.append(transition.attempt_state)
-        self.failures.append(transition.failures)
-        self.losts.append(transition.lost)
-        self.waits.append(transition.wait)
-        self.reasons.append(transition.reason)
-        self.results.append(result)
-        self.errors.append(error)
-        self.error_types.append(error_type)
+        state, attempt_state, failures, lost, wait, reason = transition
+        self._rows.append(
+            (task_id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
+        )
+
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """Return them column by column. Most have no wait, no reason and no error: what nobody has is left empty."""
+        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_ENDING)
+        # unnest() puts NULL where an array is shorter than the others.
+        return {name: _unless_void(column) for name, column in zip(_ENDING, columns, strict=True)}
+
+
+def _unless_void(column: Sequence[Any]) -> Sequence[Any]:
+    return () if column.count(None) == len(column) else column
 
 
 async def tasks_claim(
@@ -149,21 +153,7 @@ async def tasks_finish(
             the scheduler tells them.
         now: an instant for tests.
     """
-    parameters = {
-        "ids": endings.ids,
-        "attempts": endings.attempts,
-        "states": endings.states,
-        "attempt_states": endings.attempt_states,
-        "failures": endings.failures,
-        "losts": endings.losts,
-        "waits": endings.waits,
-        "reasons": endings.reasons,
-        "results": endings.results,
-        "errors": endings.errors,
-        "error_types": endings.error_types,
-        "hold_awaited": hold_awaited,
-        "now": now,
-    }
+    parameters = {**endings.columns(), "hold_awaited": hold_awaited, "now": now}
     return await connection.execute(STATEMENTS["tasks_finish"], parameters)
 
 

@@ -16,6 +16,10 @@ REPR_LIMIT = 2_000
 """Characters that are kept of a value that is not JSON."""
 
 
+NOTHING = Completed(None)
+"""What a handler that returns nothing ends in."""
+
+
 def encode(value: object) -> Completed | Refused:
     """Encode what a handler returned.
 
@@ -23,7 +27,7 @@ def encode(value: object) -> Completed | Refused:
     the task: `{"repr": …, "note": …}` is kept in its stead. Only a result that is too large is refused.
     """
     if value is None:
-        return Completed(None)
+        return NOTHING
     try:
         text = _ENCODER.encode(value)
     except Exception:  # noqa: BLE001 -- the value's own methods may raise anything

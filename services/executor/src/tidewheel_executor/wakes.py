@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from redis.asyncio import Redis
 
-from tidewheel_common.core.lifecycle import FINAL
 from tidewheel_common.streams.keys import WAKE_DISPATCHER, WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_common.streams.wake import Speaker
 from tidewheel_executor.judge import Ended
@@ -27,13 +26,14 @@ class Wakes:
 
     async def tell(self, recorded: Sequence[Ended], settled: Settled) -> None:
         """Send the wake-ups that follow from what was recorded, and from what became of the dependants."""
-        final = [str(ended.claimed.task_id) for ended in recorded if ended.transition.state in FINAL]
+        waits = [ended.transition.wait for ended in recorded]
+        final = [str(ended.claimed.task_id) for ended, wait in zip(recorded, waits, strict=True) if wait is None]
         final += [str(task_id) for task_id in settled.cancelled]
         if settled.ready:
             self._speaker.say(WAKE_DISPATCHER)
         if final:
             self._speaker.say(WAKE_FINAL, *final)
-        if any(ended.transition.wait is not None and ended.transition.wait <= NEAR for ended in recorded):
+        if any(wait is not None and wait <= NEAR for wait in waits):
             self._speaker.say(WAKE_SCHEDULER)
         await self._leave()
 

@@ -1,5 +1,6 @@
 """Retry or die: what becomes of a running task, from how its attempt ended."""
 
+from functools import lru_cache
 from typing import NamedTuple, assert_never
 
 from tidewheel_common.core.backoff import backoff
@@ -39,7 +40,7 @@ def decide(task: Standing, outcome: Outcome, *, jitter: float) -> Transition:
     """
     match outcome:
         case Completed():
-            return _end(task, State.COMPLETE, "complete", None)
+            return complete(task.failures, task.lost)
         case Cancelled():
             return _end(task, State.CANCELLED, "cancelled", Reason.CANCELLED)
         case Refused(unsealable=unsealable):
@@ -52,6 +53,17 @@ def decide(task: Standing, outcome: Outcome, *, jitter: float) -> Transition:
             return _after_loss(task, jitter)
         case _:
             assert_never(outcome)
+
+
+@lru_cache(maxsize=1024)
+def complete(failures: int, lost: int) -> Transition:
+    """Decide for a task whose handler returned: only its counters go on, so all that have the same are decided at once.
+
+    Args:
+        failures: the attempts that failed before.
+        lost: how often its executor was lost.
+    """
+    return Transition(State.COMPLETE, "complete", failures, lost)
 
 
 def _end(task: Standing, state: State, attempt_state: str, reason: Reason | None) -> Transition:
