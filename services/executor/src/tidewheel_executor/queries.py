@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidewheel_common.core.decide import Transition
+from tidewheel_common.store.columns import columns_of
 from tidewheel_common.store.engine import Connection
 from tidewheel_common.store.rows import Row
 from tidewheel_common.store.sql import load_statements
@@ -57,13 +58,7 @@ class Endings:
 
     def columns(self) -> dict[str, Sequence[Any]]:
         """Return them column by column. Most have no wait, no reason and no error: what nobody has is left empty."""
-        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_ENDING)
-        # unnest() puts NULL where an array is shorter than the others.
-        return {name: _unless_void(column) for name, column in zip(_ENDING, columns, strict=True)}
-
-
-def _unless_void(column: Sequence[Any]) -> Sequence[Any]:
-    return () if column.count(None) == len(column) else column
+        return columns_of(self._rows, _ENDING)
 
 
 async def tasks_claim(
