@@ -18,7 +18,6 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.client import TRANSIENT, open_redis, refuses_writes
 from tidewheel_common.streams.client import Redis as AsyncRedis
 from tidewheel_common.streams.keys import GROUP, WAKE_FINAL, stream_key
-from tidewheel_common.streams.stream import alone
 from tidewheel_common.streams.wake import MOST_WORDS, Speaker
 from tidewheel_executor.transport.entry import Entry, read_entry
 from tidewheel_executor.transport.streams import TaskStreams
@@ -118,7 +117,7 @@ async def test_what_a_full_redis_does_not_take_back_stays_pending(rig: Rig, redi
     await rig.redis.config_set("maxmemory", "1")
     try:
         with Redis.from_url(redis_url) as redis:
-            given = TaskStreams(redis, consumer="me").give_back([entry], size_of=alone)
+            given = TaskStreams(redis, consumer="me").give_back([entry])
     finally:
         await rig.redis.config_set("maxmemory", "0")
     pending: Any = await rig.redis.xpending(STREAM, GROUP)

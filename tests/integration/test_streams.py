@@ -170,6 +170,11 @@ async def test_an_emptied_redis_never_gives_an_id_twice(redis: Redis) -> None:
     assert await redis.xdel(LINE.key, *old) == 0
 
 
+async def test_sizes_of_bundles_that_make_no_sense_are_left_aside(redis: Redis) -> None:
+    await redis.hset(BUNDLE_SIZES, mapping={"a": "1000", "b": "many", "c": "-1"})
+    assert await read_bundle_sizes(redis) == {"a": 100}
+
+
 async def test_sizes_of_bundles_are_forgotten_when_nobody_repeats_them(redis: Redis) -> None:
     pipeline: Any = redis.pipeline(transaction=False)
     tell_bundle_sizes(pipeline, {})

@@ -11,7 +11,6 @@ from tidewheel_common.core.task import Priority
 from tidewheel_common.streams.bundle import FIELD, Bundle, hints_of
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, stream_key, stream_keys
-from tidewheel_common.streams.stream import alone
 from tidewheel_executor.transport.entry import Entry, Unreadable
 from tidewheel_executor.transport.reading import Pull, Pulled, doorbell, read_pulled, read_rung
 from tidewheel_executor.transport.streams import TaskStreams
@@ -115,6 +114,23 @@ def test_bundles_of_what_lingers_use_lanes(redis: Redis) -> None:
     bundled(redis, MEDIUM, 5, size=4, handler="waits")
     shares, lingering = {"waits": 0.1}, {"waits"}
     assert numbers(pull(redis, room=5, lanes=1, shares=shares, lingering=lingering)) == [*range(12)]
+
+
+def test_bundles_have_no_advantage_over_hints_that_come_one_by_one(redis: Redis) -> None:
+    a, b = (stream_key(queue, Priority.MEDIUM) for queue in ("a", "b"))
+    bundled(redis, a, 20, size=10)
+    add(redis, b, *(hint(1000 + number) for number in range(200)))
+    taken = numbers(pull(redis, ["a", "b"], room=1, shares={"short": 1 / 80}))
+    assert (sum(number < 1000 for number in taken), len(taken)) == (40, 80)
+    bundled(redis, LOW, 20, size=10)
+    add(redis, HIGH, *(hint(1000 + number) for number in range(200)))
+    taken = numbers(pull(redis, room=2, shares={"short": 1 / 80}))
+    assert (sum(number < 1000 for number in taken), len(taken)) == (10, 160)  # one turn in ten comes from below
+
+
+def test_without_a_lane_a_bundle_of_short_work_is_read_however_large_it_is(redis: Redis) -> None:
+    bundled(redis, MEDIUM, 2, size=4)
+    assert numbers(pull(redis, room=1, lanes=0, shares={"short": 0.5})) == [*range(4)]
 
 
 def test_what_was_lost_or_may_run_long_takes_a_whole_message(redis: Redis) -> None:
@@ -221,30 +237,38 @@ def test_what_is_given_back_waits_at_the_tail_for_anyone(redis: Redis, streams: 
     first = hint(1, "slow", timeout=2.5, lost=2, traceparent="00-ab-cd-01")
     add(redis, HIGH, first, hint(2))
     taken = entries(pull(redis, room=1))
-    assert streams.give_back(taken, size_of=alone) == 1
+    assert streams.give_back(taken) == 1
     again = entries(pull(redis, consumer="there#2"))
     assert [entry.bundle for entry in again] == [Bundle.of([hint(2)]), Bundle.of([first])]
     assert pending(redis, HIGH) == 2
 
 
-def test_a_bundle_that_is_given_back_is_divided_where_it_is_too_large(redis: Redis, streams: TaskStreams) -> None:
+def test_a_bundle_is_given_back_as_it_is(redis: Redis, streams: TaskStreams) -> None:
     bundled(redis, HIGH, 2, size=5)
     taken = entries(pull(redis))
-    assert streams.give_back(taken, size_of=lambda _: 2) == 10
+    assert streams.give_back(taken) == 10
     again = entries(pull(redis, consumer="there#2"))
-    assert [[each.task_id.int for each in entry.bundle.hints] for entry in again] == [
-        [0, 1], [2, 3], [4], [5, 6], [7, 8], [9],
-    ]  # fmt: skip
-    assert pending(redis, HIGH) == 6
-    assert [hints_of(entry.id) for entry in again] == [2, 2, 1, 2, 2, 1]
+    assert [entry.bundle for entry in again] == [entry.bundle for entry in taken]
+    assert [hints_of(entry.id) for entry in again] == [5, 5]
+
+
+def test_a_part_of_an_entry_is_for_others_while_the_entry_stays(redis: Redis, streams: TaskStreams) -> None:
+    bundled(redis, HIGH, 1, size=5)
+    (entry,) = entries(pull(redis))
+    _, *others = entry.bundle.split(2)
+    streams.append(entry.stream, others)
+    again = entries(pull(redis, consumer="there#2"))
+    assert [numbers_of([each]) for each in again] == [[2, 3], [4]]
+    assert [hints_of(each.id) for each in again] == [2, 1]
+    assert pending(redis, HIGH) == 3
 
 
 def test_what_someone_acknowledged_meanwhile_is_not_given_back(redis: Redis, streams: TaskStreams) -> None:
     add(redis, HIGH, hint(1))
     taken = entries(pull(redis))
     streams.ack(taken)
-    assert streams.give_back(taken, size_of=alone) == 0
-    assert streams.give_back([], size_of=alone) == 0
+    assert streams.give_back(taken) == 0
+    assert streams.give_back([]) == 0
     assert streams.sizes([HIGH]) == 0
 
 

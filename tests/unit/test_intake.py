@@ -7,7 +7,7 @@ from uuid import UUID
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tidewheel_common.streams.bundle import Bundle
+from tidewheel_common.streams.bundle import Bundle, read_bundles
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.packing import Packer, PackingRules
 from tidewheel_executor.transport.entry import Entry
@@ -26,6 +26,10 @@ def intake() -> Intake:
 
 def numbers(entries: Iterable[Entry]) -> list[int]:
     return [hint.task_id.int for entry in entries for hint in entry.bundle.hints]
+
+
+def numbers_in(text: str) -> list[int]:
+    return [hint.task_id.int for hint in read_bundles([text])]
 
 
 def filled(made: Intake, entries: list[Entry], *, room: int, lanes: int) -> list[list[int]]:
@@ -115,15 +119,25 @@ def test_what_does_not_fit_beside_the_rest_is_turned_away_and_does_not_wait_here
     assert made.stash == []
 
 
-def test_a_bundle_that_no_message_holds_any_more_is_given_back() -> None:
-    made = intake()
-    assert filled(made, [many(1, 31), many(101, 2)], room=1, lanes=1) == [[101, 102]]
-    waiting, forgotten = many(201, 2), many(301, 2, "forgotten")
-    made.learn({"forgotten": (10_000, 10.0, 10.0)})
-    assert filled(made, [many(401, 2), waiting, forgotten], room=0, lanes=1) == []
-    made.lose(forgotten.bundle.hints)
-    assert filled(made, [], room=2, lanes=1) == [[401, 402, 201, 202]]
+def test_of_a_bundle_that_no_message_holds_a_part_is_kept_and_the_rest_is_for_others() -> None:
+    made, redis, _ = settling()
+    assert filled(made, [many(1, 70), many(101, 2)], room=2, lanes=0) == [[*range(1, 31)], [101, 102]]
+    assert [numbers_in(text) for text in redis.appended] == [[*range(31, 61)], [*range(61, 71)]]
     assert made.stash == []
+
+
+def test_after_a_lost_message_what_waits_here_proves_itself_anew() -> None:
+    made, redis, _ = settling()
+    assert filled(made, [many(1, 3), many(11, 2)], room=0, lanes=1) == []
+    made.lose(many(21, 2).bundle.hints)
+    assert filled(made, [], room=2, lanes=2) == [[1], [11]]
+    assert [numbers_in(text) for text in redis.appended] == [[2], [3], [12]]
+
+
+def test_a_bundle_that_redis_has_no_room_to_divide_is_a_message() -> None:
+    made, redis, _ = settling()
+    redis.away = True
+    assert filled(made, [many(1, 70)], room=2, lanes=0) == [[*range(1, 71)]]
 
 
 class Answering:
@@ -132,10 +146,18 @@ class Answering:
     def __init__(self) -> None:
         self.acknowledged: list[list[bytes]] = []
         self.told: list[dict[str, int]] = []
+        self.appended: list[str] = []
         self.away = False
+        self.full = False
 
-    def register_script(self, _: str) -> None:
-        return None
+    def register_script(self, _: str) -> Callable[..., None]:
+        return self.append
+
+    def append(self, *, keys: list[str], args: list[Any]) -> None:
+        if self.away:
+            raise RedisConnectionError
+        assert (keys, args[0]) == (["s"], len(args) // 2)
+        self.appended += args[2::2]
 
     def pipeline(self, **_: object) -> "Answering":
         return self
@@ -149,6 +171,8 @@ class Answering:
         return None
 
     def hset(self, _: str, *, mapping: dict[str, int]) -> None:
+        if self.full:
+            raise RedisConnectionError
         self.told.append(mapping)
 
     def expire(self, *_: Any) -> None:
@@ -216,6 +240,18 @@ def test_what_was_learnt_is_told_when_it_is_news_and_again_before_it_is_forgotte
     assert redis.told[1]["short"] > 3
     made.tell_all()
     assert redis.told[2:] == redis.told[1:2]
+
+
+def test_what_cannot_be_told_costs_no_acknowledgement_and_is_told_later() -> None:
+    made, redis, loop = settling()
+    redis.full = True
+    made.finish("1", [entry(1)])
+    loop.turn()
+    assert (redis.acknowledged, redis.told) == ([[b"1"]], [])
+    redis.full = False
+    made.finish("2", [entry(2)])
+    loop.turn()
+    assert (redis.acknowledged[1:], redis.told) == ([[b"2"]], [{"short": 3, "long": 1}])
 
 
 def test_without_an_event_loop_nothing_waits() -> None:

@@ -72,22 +72,29 @@ def test_bundles_for_several_children_never_make_more_messages_than_children() -
             assert max(pack.size for pack in packs) <= 30
 
 
-def test_a_bundle_of_a_handler_that_only_others_have_seen_run_is_a_message() -> None:
-    learned = packer()
-    entries = bundles(2, 40)
-    assert [pack.size for pack in learned.pack(entries, room=2)] == [40, 40]
-    learned.distrust(["short"])
-    assert learned.share(entries[0].bundle) == 40
-    learned.observe({"short": [40, 0.0, 0.0]})
-    assert [pack.size for pack in learned.pack(entries, room=1)] == [80]
-
-
-def test_a_bundle_that_no_message_holds_is_long() -> None:
+def test_a_bundle_that_no_message_holds_is_a_message_and_short_work_all_the_same() -> None:
     learned = knowing("short", 0.01)
     (too_large,) = bundles(1, 4)
-    assert learned.share(too_large.bundle) > 1
-    assert learned.is_long(too_large.bundle)
+    (as_large,) = bundles(1, 3)
+    assert [learned.is_too_large(entry.bundle) for entry in (too_large, as_large)] == [True, False]
+    assert [learned.share(entry.bundle) for entry in (too_large, as_large)] == [1.0, 1.0]
+    assert [learned.is_long(entry.bundle) for entry in (too_large, as_large)] == [False, False]
+    assert [pack.long for pack in learned.pack([too_large, as_large], room=2)] == [False, False]
     assert learned.fits(too_large.bundle) == 1
+
+
+def test_a_bundle_of_a_handler_without_history_is_too_large() -> None:
+    (unknown,) = bundles(1, 2)
+    assert packer().is_too_large(unknown.bundle)
+    assert packer().is_long(unknown.bundle)
+
+
+def test_how_large_a_bundle_may_be_is_told_once_it_does_not_depend_on_how_few_runs_there_were() -> None:
+    learned = packer()
+    learned.observe({"short": [124, 0.0, 0.0], "slow": [1, 0.01, 0.01], "slower": [1, 1.0, 1.0]})
+    assert learned.bundle_sizes() == {"slow": 1, "slower": 1}
+    learned.observe({"short": [1, 0.0, 0.0]})
+    assert learned.bundle_sizes()["short"] == 62
 
 
 def test_a_long_handler_travels_alone() -> None:
@@ -151,7 +158,7 @@ def test_handlers_share_a_message() -> None:
 
 def test_handlers_of_a_lost_message_prove_themselves_anew() -> None:
     learned = knowing("short", 0.001)
-    learned.distrust(["short", "never-heard-of"])
+    learned.forget(["short", "never-heard-of"])
     assert learned.capacity("short") == 1
     assert learned.shares() == {}
 

@@ -4,9 +4,8 @@ Handing a message to a child costs about as much as running a hundred short task
 is short is learnt: a moving average of each handler's seconds. The rules:
 
 - A message holds at most `budget` seconds of expected work and at most `most` tasks, which come in bundles.
-- A handler without history travels alone, or in the bundle in which it comes, since some executor has seen it run. A
-  pack holds at most four times as many of it as ever ran, so that a wrong first impression costs little. The average
-  rises fast and falls slowly.
+- A handler without history travels alone, and a pack holds at most four times as many of it as ever ran, so that a
+  wrong first impression costs little. The average rises fast and falls slowly.
 - Alone travel: what was lost once (it may have taken its child with it), what runs longer than the budget, and what
   asks for a longer timeout than the default.
 - A pack holds tasks of one and the same timeout T, which may be a short one. The child interrupts each task after T by
@@ -17,8 +16,8 @@ is short is learnt: a moving average of each handler's seconds. The rules:
   but its child is busy until the last of them has ended. Only so many long messages may be in flight (the lanes), so
   that one child is always left for short work.
 - Work that would not fill every free child is spread over them, but no pack is made smaller than a quarter of the
-  budget. Bundles are not divided: a pack may have an eighth more than its part, so that there are no more packs than
-  children.
+  budget. Bundles that fit a message are not divided: a pack may have an eighth more than its part, so that short work
+  makes no more packs than there are children.
 
 Nothing here does I/O or reads a clock.
 """
@@ -119,39 +118,41 @@ class Packer:
             if runs >= 1:
                 self._learn(handler, int(runs), max(seconds, 0.0) / runs, max(lasted, 0.0) / runs)
 
-    def distrust(self, handlers: Iterable[str]) -> None:
-        """Let handlers whose message was lost prove themselves anew, each alone: one may have killed the child."""
-        self._averages |= {handler: _Average(seconds=0.0, lasted=0.0, runs=0) for handler in handlers}
+    def forget(self, handlers: Iterable[str]) -> None:
+        """Forget handlers whose message was lost: one may have killed the child, so each proves itself anew."""
+        for handler in handlers:
+            self._averages.pop(handler, None)
 
     def capacity(self, handler: str) -> int:
         """Return how many runs of a handler one message holds; 1 means that it travels alone."""
         average = self._averages.get(handler)
-        if average is None or not average.runs:
+        if average is None:
             return 1
-        by_runs = min(self.rules.most, GROWTH * average.runs)
+        by_runs = self._by_runs(average)
         if average.seconds * by_runs <= self.rules.budget:
             return by_runs
         return max(int(self.rules.budget / average.seconds), 1)
 
     def fits(self, bundle: Bundle) -> int:
         """Return how many entries of this one's handler a message holds at least; 1 when it needs a lane."""
-        if self.is_long(bundle):
-            return 1
-        return self.capacity(bundle.handler) // max(bundle.size, self.bundle_size(bundle.handler))
+        capacity = self.capacity(bundle.handler)
+        return 1 if self.is_long(bundle) else max(capacity // max(bundle.size, largest(capacity)), 1)
+
+    def is_too_large(self, bundle: Bundle) -> bool:
+        """Tell whether a message does not hold so many tasks of their handler."""
+        return bundle.size > self.capacity(bundle.handler)
 
     def share(self, bundle: Bundle) -> float:
-        """Return which part of a message some tasks take; more than 1 when one does not hold them."""
-        if bundle.lost or self._timeout(bundle) > self.rules.default_timeout or bundle.handler not in self._averages:
-            return 1.0
-        return bundle.size / self.capacity(bundle.handler)
-
-    def bundle_size(self, handler: str) -> int:
-        """Return how many hints of a handler may share an entry."""
-        return largest(self.capacity(handler))
+        """Return which part of a message some tasks take; 1 when it does not even hold them."""
+        return 1.0 if self._travels_alone(bundle) else min(bundle.size / self.capacity(bundle.handler), 1.0)
 
     def bundle_sizes(self) -> dict[str, int]:
-        """Return the same for each handler that has run."""
-        return {handler: self.bundle_size(handler) for handler in self._averages}
+        """Return how many hints of each handler may share an entry, as far as that does not depend on its few runs."""
+        return {
+            handler: largest(self.capacity(handler))
+            for handler, average in self._averages.items()
+            if self._by_runs(average) == self.rules.most or self.capacity(handler) < self._by_runs(average)
+        }
 
     def shares(self) -> dict[str, float]:
         """Return for each handler that may be packed which part of a message one run takes."""
@@ -170,7 +171,7 @@ class Packer:
         filling: dict[tuple[float, bool], _Open[E]] = {}
         for entry, share in zip(entries, shares, strict=True):
             bundle = entry.bundle
-            timeout, long = self._timeout(bundle), share >= 1 or self._lingers(bundle.handler)
+            timeout, long = self._timeout(bundle), self.is_long(bundle)
             current = filling.get((timeout, long)) if share < 1 else None
             if (
                 current is None
@@ -194,7 +195,14 @@ class Packer:
 
     def is_long(self, bundle: Bundle) -> bool:
         """Tell whether tasks need a lane."""
-        return self.share(bundle) >= 1 or self._lingers(bundle.handler)
+        return self._travels_alone(bundle) or self._lingers(bundle.handler)
+
+    def _travels_alone(self, bundle: Bundle) -> bool:
+        late = self._timeout(bundle) > self.rules.default_timeout
+        return bool(bundle.lost) or late or self.capacity(bundle.handler) == 1
+
+    def _by_runs(self, average: _Average) -> int:
+        return min(self.rules.most, GROWTH * average.runs)
 
     def _lingers(self, handler: str) -> bool:
         average = self._averages.get(handler)
@@ -205,7 +213,7 @@ class Packer:
 
     def _learn(self, handler: str, runs: int, seconds: float, lasted: float) -> None:
         average = self._averages.get(handler)
-        if average is None or not average.runs:
+        if average is None:
             self._averages[handler] = _Average(seconds, lasted, runs)
             return
         average.seconds = _moved(average.seconds, seconds, runs)

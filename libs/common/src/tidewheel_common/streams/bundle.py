@@ -130,7 +130,8 @@ def identities_of(text: str) -> Iterable[tuple[str, str]]:
 
 def hints_of(entry_id: bytes) -> int:
     """Return how many hints an entry carries, by the last three digits of its id; see `append.lua`."""
-    return int(entry_id.partition(b"-")[2]) % (10 * LARGEST)
+    sequence = int(entry_id.partition(b"-")[2])
+    return sequence % (10 * LARGEST) if sequence >= 10 * LARGEST else 1  # nobody but us has ids with a time in them
 
 
 def _words(text: str) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """How many hints of each handler may share an entry: executors have learnt it, and the dispatcher bundles by it.
 
 It is a hint like all that Redis holds. Where it is missing, entries carry one hint each; where it is out of date,
-executors divide what they cannot take whole.
+executors divide what they cannot take whole. What was told last counts: executors of very different speed divide more.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.client import Pipeline
 
+from tidewheel_common.streams.bundle import LARGEST
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.keys import BUNDLE_SIZES
 
@@ -26,4 +27,4 @@ def tell_bundle_sizes(pipeline: Pipeline, sizes: Mapping[str, int]) -> None:
 async def read_bundle_sizes(redis: Redis) -> dict[str, int]:
     """Return how many hints of each handler that executors know may share an entry."""
     found: Any = await redis.hgetall(BUNDLE_SIZES)
-    return {handler.decode(): int(size) for handler, size in found.items()}
+    return {handler.decode(): min(int(size), LARGEST) for handler, size in found.items() if size.isdigit()}

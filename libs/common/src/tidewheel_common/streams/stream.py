@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError, ResponseError
 
 from tidewheel_common.core.task import Priority
-from tidewheel_common.streams.bundle import FIELD, Bundle, bundle, hints_of, identities_of
+from tidewheel_common.streams.bundle import FIELD, LARGEST, Bundle, bundle, hints_of, identities_of
 from tidewheel_common.streams.client import Redis
 from tidewheel_common.streams.hint import Hint
 from tidewheel_common.streams.keys import GROUP, QUEUES, stream_key, stream_keys
@@ -17,8 +17,10 @@ from tidewheel_common.streams.keys import GROUP, QUEUES, stream_key, stream_keys
 APPEND = (files(__package__) / "append.lua").read_text(encoding="utf-8")
 """The head of a script that appends entries."""
 
-_PUSH = APPEND + (files(__package__) / "push.lua").read_text(encoding="utf-8")
-_PUSH_SHA = sha1(_PUSH.encode(), usedforsecurity=False).hexdigest()
+PUSH = APPEND + (files(__package__) / "push.lua").read_text(encoding="utf-8")
+"""The script that appends bundles to the streams of one queue; its arguments are `push_arguments` of each."""
+
+_PUSH_SHA = sha1(PUSH.encode(), usedforsecurity=False).hexdigest()
 
 _PAGE = 1000
 """Entries that are read in one round trip."""
@@ -91,7 +93,7 @@ async def push(redis: Redis, hints: Sequence[Addressed], *, size_of: Callable[[s
     try:
         await _append(redis, queues)
     except NoScriptError:  # Redis has restarted, or is new
-        await redis.script_load(_PUSH)
+        await redis.script_load(PUSH)
         await _append(redis, queues)
 
 
@@ -99,13 +101,14 @@ async def _append(redis: Redis, queues: Mapping[str, Mapping[str, Sequence[Bundl
     pipeline = redis.pipeline(transaction=False)
     pipeline.sadd(QUEUES, *sorted(queues))
     for streams in queues.values():
-        arguments: list[str | int] = []
-        for bundles in streams.values():
-            arguments.append(len(bundles))
-            for each in bundles:
-                arguments += (each.size, each.text)
+        arguments = [argument for bundles in streams.values() for argument in push_arguments(bundles)]
         pipeline.evalsha(_PUSH_SHA, len(streams), *streams, *arguments)
     await pipeline.execute()
+
+
+def push_arguments(bundles: Sequence[Bundle]) -> list[str | int]:
+    """Return the arguments of `PUSH` for one stream."""
+    return [len(bundles), *(part for each in bundles for part in (each.size, each.text))]
 
 
 async def depths(redis: Redis, lines: Sequence[Line]) -> dict[Line, Depth]:
@@ -141,14 +144,14 @@ def _depth(stream: Any, groups: Any) -> Depth:
 def _unread(stream: Mapping[str, Any], *, read: bytes, pending: int) -> int:
     """Count the hints behind the entry that was read last: what lies between two ids is their difference.
 
-    Entries without hints in their ids, which a dispatcher of an older version wrote, count at least one each.
+    Entries that were trimmed or deleted unread count as well, as far as those that are there may be bundles.
     """
     entries: int = max(0, stream["length"] - pending)  # both are read in one pipeline, but not in one instant
     if not entries or stream["first-entry"] is None:
         return 0
     first = stream["first-entry"][0]
     before = max(_hints_up_to(read), _hints_up_to(first) - hints_of(first))
-    return max(entries, _hints_up_to(stream["last-generated-id"]) - before)
+    return min(max(entries, _hints_up_to(stream["last-generated-id"]) - before), entries * LARGEST)
 
 
 def _hints_up_to(entry_id: bytes) -> int:

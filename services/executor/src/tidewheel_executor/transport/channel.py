@@ -254,12 +254,12 @@ class Channel(StockChannel):
     def _tend(self, intake: Intake, streams: Sequence[str]) -> None:
         intake.settle_now()
         self.streams.hold(intake.held())
-        intake.tell_all()
         if self.qos.room and not intake.stash:
             abandoned = self.streams.claim_abandoned(streams, idle=intake.abandoned_after, most=CLAIM_MOST)
             intake.count("claimed", sum(entry.size for entry in abandoned))
             self._take(intake, abandoned)
         self.streams.bury(streams)
+        intake.tell_all()
 
     @property
     def streams(self) -> TaskStreams:

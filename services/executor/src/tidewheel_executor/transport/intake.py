@@ -159,12 +159,12 @@ class Intake:
     def fill(self, entries: Sequence[Entry], *, room: int, lanes: int) -> list[Pack[Entry]]:
         """Return messages for `room` free children, at most `lanes` long ones; the rest is stashed, oldest first.
 
-        A bundle that no message holds, since its handler is slower here or now, or may have taken a child with it, is
-        divided and given back.
+        Of a bundle that no message holds, since its handler is new or slow here, or its message was lost, one part is
+        kept.
         """
         going: list[Pack[Entry]] = []
         staying: list[Pack[Entry]] = []
-        for pack in self.packer.pack(self._that_fit([*self.stash, *entries]), room=room):
+        for pack in self.packer.pack(self._divided([*self.stash, *entries]), room=room):
             if len(going) < room and (lanes > 0 or not pack.long):
                 going.append(pack)
                 lanes -= pack.long
@@ -173,12 +173,27 @@ class Intake:
         self.stash = [entry for pack in staying for entry in pack.entries]
         return going
 
-    def _that_fit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        too_large = [entry for entry in entries if self.packer.share(entry.bundle) > 1 + CRUMB]
-        if not too_large:
+    def _divided(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        if not any(self.packer.is_too_large(entry.bundle) for entry in entries):
             return entries
-        self.give_back(too_large)
-        return [entry for entry in entries if self.packer.share(entry.bundle) <= 1 + CRUMB]
+        return [self._part_of(entry) if self.packer.is_too_large(entry.bundle) else entry for entry in entries]
+
+    def _part_of(self, entry: Entry) -> Entry:
+        """Let others have what no message holds of an entry, and return the entry with the rest.
+
+        The entry itself stays as it is until it is acknowledged. Should this worker die, another one finds all of it,
+        and the claim drops what has come twice.
+        """
+        kept, *others = entry.bundle.split(self.packer.capacity(entry.bundle.handler))
+        if self._streams is None:
+            return entry
+        try:
+            self._streams.append(entry.stream, others)
+        except TRANSIENT as error:
+            log.warning("bundle not divided", error_type=type(error).__name__)
+            return entry  # it is a message by itself
+        self.count("returned", sum(other.size for other in others))
+        return entry._replace(bundle=kept)
 
     def deliver(self, pack: Pack[Entry]) -> str:
         """Note that a message is on its way to a child, and return its delivery tag."""
@@ -211,7 +226,7 @@ class Intake:
         if self._streams is None or not entries:
             return
         try:
-            self.count("returned", self._streams.give_back(entries, size_of=self.packer.bundle_size))
+            self.count("returned", self._streams.give_back(entries))
         except TRANSIENT as error:
             log.warning("entries not given back", entries=len(entries), error_type=type(error).__name__)
 
@@ -250,26 +265,26 @@ class Intake:
         owed, self._owed = self._owed, []
         try:
             self._streams.ack(owed)
-            self._tell_news(self._streams)
         except TRANSIENT as error:
             # Nothing is wrong: the outcome is in PostgreSQL, and an entry that comes again is dropped by the claim.
             self._owed = [*owed, *self._owed]
             log.warning("acks are owed", entries=len(self._owed), error_type=type(error).__name__)
+        self._tell_news()
 
     def tell_all(self) -> None:
-        """Say of each handler how many of its hints may share an entry, so that nobody forgets it.
-
-        Raises:
-            RedisError, OSError: Redis is away.
-        """
+        """Say of each handler how many of its hints may share an entry, so that nobody forgets it."""
         self._told = {}
-        if self._streams is not None:
-            self._tell_news(self._streams)
+        self._tell_news()
 
-    def _tell_news(self, streams: TaskStreams) -> None:
+    def _tell_news(self) -> None:
         sizes = self.packer.bundle_sizes()
-        if sizes != self._told:
-            streams.tell(sizes)
+        if self._streams is None or sizes == self._told:
+            return
+        try:
+            self._streams.tell(sizes)
+        except TRANSIENT as error:
+            log.debug("sizes of bundles not told", error_type=type(error).__name__)
+        else:
             self._told = sizes
 
     def delivered(self) -> list[Entry]:
@@ -296,7 +311,7 @@ class Intake:
         if cut_off:
             self.report_interrupted(hints)
             return
-        self.packer.distrust({hint.handler for hint in hints})
+        self.packer.forget({hint.handler for hint in hints})
         self.count("lost", len(hints))
         self.report_lost(hints)
 

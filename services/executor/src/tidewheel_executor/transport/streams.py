@@ -4,7 +4,7 @@ The client is its own, not a channel's: a task that was started before a reconne
 channel that delivered it is long closed. Ids do not care.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Protocol
@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from tidewheel_common.streams.bundle import Bundle
 from tidewheel_common.streams.bundle_sizes import tell_bundle_sizes
 from tidewheel_common.streams.keys import GROUP, QUEUES
-from tidewheel_common.streams.stream import APPEND
+from tidewheel_common.streams.stream import APPEND, PUSH, push_arguments
 from tidewheel_executor.transport.entry import Entry, Unreadable, read_entry
 
 SILENCE = 60_000
@@ -50,6 +51,7 @@ class TaskStreams:
         self._redis = redis
         self._consumer = consumer
         self._give_back = redis.register_script(APPEND + script("give_back"))
+        self._push = redis.register_script(PUSH)
         self._bury = redis.register_script(script("bury"))
 
     def ack(self, entries: Iterable[Placed]) -> None:
@@ -60,23 +62,19 @@ class TaskStreams:
             pipeline.xdel(stream, *ids)
         pipeline.execute()
 
-    def give_back(self, entries: Sequence[Entry], *, size_of: Callable[[str], int]) -> int:
-        """Let others have entries at once, at the tail of their streams, and return how many hints were still ours.
-
-        Args:
-            entries: what is given back.
-            size_of: tells how many hints of a handler may share an entry; those with more are divided.
-        """
+    def give_back(self, entries: Sequence[Entry]) -> int:
+        """Let others have entries at once, at the tail of their streams, and return how many hints were still ours."""
         if not entries:
             return 0
         arguments: list[Any] = [GROUP]
         for entry in entries:
-            bundles = entry.bundle.split(size_of(entry.bundle.handler))
-            arguments += [entry.id, len(bundles)]
-            for bundle in bundles:
-                arguments += [bundle.size, bundle.text]
+            arguments += [entry.id, entry.bundle.size, entry.bundle.text]
         given: int = self._give_back(keys=[entry.stream for entry in entries], args=arguments)
         return given
+
+    def append(self, stream: str, bundles: Sequence[Bundle]) -> None:
+        """Let others have a part of an entry, at the tail of its stream, and keep the entry."""
+        self._push(keys=[stream], args=push_arguments(bundles))
 
     def hold(self, entries: Iterable[Placed]) -> None:
         """Say that this worker still has these entries, so that nobody takes them for abandoned."""
