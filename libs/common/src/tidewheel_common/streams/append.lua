@@ -2,8 +2,8 @@
 --
 -- The id of an entry is `<hints>-<microseconds since 1970><size>`: how many hints were ever appended, with its own, and
 -- in three digits how many it carries. So the difference of two ids is the number of hints between them, and Redis
--- tells at once how many are unread. The time makes it unlike the id of any entry that a Redis without memory has forgotten, of
--- which an executor may still speak.
+-- tells at once how many are unread. The time makes it unlike the id of any entry that a Redis has forgotten and of which
+-- an executor may still speak.
 -- Never with MAXLEN: trimming drops entries that nobody has read.
 local clock = redis.call('TIME')
 local stamp = clock[1] .. string.format('%06d', clock[2])

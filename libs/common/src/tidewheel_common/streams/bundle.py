@@ -40,7 +40,7 @@ class Bundle(NamedTuple):
 
     @classmethod
     def of(cls, hints: Sequence[Hint]) -> "Bundle":
-        """Write hints of which `alike` is true, or a single one."""
+        """Write hints that agree so; one at least."""
         _, _, handler, timeout, lost, traceparent = hints[0]
         ids = ",".join([hint.task_id.hex for hint in hints])
         attempts = ",".join([str(hint.attempt) for hint in hints])

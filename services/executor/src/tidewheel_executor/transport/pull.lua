@@ -12,11 +12,12 @@
 --                handler whose messages are long as well.
 -- Returns {turn, groups made, {{index of the stream, id, fields}, ...}, streams whose next entry is long and has no lane}.
 --
--- Queues take turns. A visit takes from one line until that makes an eighth of a message, so bundles have no advantage over
--- hints that come one by one. What comes next is taken for the like of what came last: if there is no room for that,
--- it is left to others, since what does not fit would wait here for a child. XREADGROUP reads one entry at a time, because what it costs is known only then and
--- a stream entry cannot be put back; inside the server that is about 2 microseconds each. Without a lane left, each
--- entry is looked at before it is read.
+-- Queues take turns. A visit takes from one line until that makes an eighth of a message, so bundles have no advantage
+-- over hints that come one by one. What comes next is taken for the like of what came last: if there is no room for that,
+-- it is left to others, since what does not fit would wait here for a child.
+--
+-- XREADGROUP reads one entry at a time, because what it costs is known only then and a stream entry cannot be put back;
+-- inside the server that is about 2 microseconds each. Without a lane left, each entry is looked at before it is read.
 local LEVELS = 3
 local CRUMB = 1e-9 -- sums of parts are not exact
 local TURN = 1 / 8 -- of a message; what a bundle has at most
@@ -93,7 +94,7 @@ local function take_from(index)
   return entry
 end
 
--- Returns whether there was anything, or nothing and an error.
+-- Returns whether there was anything, or nil and an error.
 local function visit(queue, order)
   for _, level in ipairs(order) do
     local index, used = queue * LEVELS + level, 0
