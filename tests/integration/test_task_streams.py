@@ -263,6 +263,25 @@ def test_a_part_of_an_entry_is_for_others_while_the_entry_stays(redis: Redis, st
     assert pending(redis, HIGH) == 3
 
 
+def test_a_full_redis_takes_acknowledgements(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1), hint(2))
+    taken = entries(pull(redis))
+    redis.config_set("maxmemory", "1")
+    try:
+        streams.ack(taken)
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert (streams.sizes([HIGH]), pending(redis, HIGH)) == (0, 0)
+
+
+def test_an_entry_that_was_deleted_and_not_acknowledged_is_nobodys(redis: Redis, streams: TaskStreams) -> None:
+    add(redis, HIGH, hint(1))
+    (entry,) = entries(pull(redis, consumer="dead#9"))
+    redis.xdel(HIGH, entry.id)
+    assert streams.claim_abandoned([HIGH], idle=0.0, most=10) == []
+    assert pending(redis, HIGH) == 0
+
+
 def test_what_someone_acknowledged_meanwhile_is_not_given_back(redis: Redis, streams: TaskStreams) -> None:
     add(redis, HIGH, hint(1))
     taken = entries(pull(redis))

@@ -45,7 +45,7 @@ end
 local function share_of(fields)
   -- The words of a bundle: ids, attempts, lost, timeout, trace, handler.
   local ids, lost, timeout, handler = string.match(fields[2] or '', '^(%S+) %S+ (%d+) (%S+) %S+ (.+)$')
-  if lost ~= '0' or (timeout ~= '-' and tonumber(timeout) > longest) then return 1, 1, 1 end
+  if lost ~= '0' or (timeout ~= '-' and (tonumber(timeout) or math.huge) > longest) then return 1, 1, 1 end
   local hints = (#ids + 1) / 33
   local share = shares[handler]
   if not share then return 1, 1, hints end

@@ -55,11 +55,15 @@ class TaskStreams:
         self._bury = redis.register_script(script("bury"))
 
     def ack(self, entries: Iterable[Placed]) -> None:
-        """Acknowledge and delete entries, in one transaction. Entries that are gone are no error."""
-        pipeline = self._redis.pipeline(transaction=True)
+        """Delete and acknowledge entries. Entries that are gone are no error.
+
+        Not in a transaction: a full Redis 7 queues nothing for one, and would stay full. Deleted first, because what is
+        pending and gone is forgotten by whoever claims it; what is acknowledged and there would stay for ever.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
         for stream, ids in _by_stream(entries):
-            pipeline.xack(stream, GROUP, *ids)
             pipeline.xdel(stream, *ids)
+            pipeline.xack(stream, GROUP, *ids)
         pipeline.execute()
 
     def give_back(self, entries: Sequence[Entry]) -> int:
