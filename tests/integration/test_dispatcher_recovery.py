@@ -175,12 +175,17 @@ async def test_an_overdue_task_that_still_waits_in_its_stream_stays_there(rig: R
     assert {(await rig.row(task_id))["state"] for task_id in queued[:20]} == {"ready"}
 
 
-async def test_what_waits_in_a_bundle_is_not_taken_for_lost(rig: Rig) -> None:
+async def queued_in_bundles(rig: Rig) -> None:
+    """Let a hundred tasks have waited in three entries for a while."""
     await rig.settle()
     await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
     await rig.tasks(100)
     await rig.relay.tick()
     await rig.age()
+
+
+async def test_what_waits_in_a_bundle_is_not_taken_for_lost(rig: Rig) -> None:
+    await queued_in_bundles(rig)
     assert await rig.rehydrate.tick() is None
     assert await rig.overdue.tick() is None
     assert await rig.states() == {"queued": 100}
@@ -188,11 +193,7 @@ async def test_what_waits_in_a_bundle_is_not_taken_for_lost(rig: Rig) -> None:
 
 
 async def test_a_stream_that_has_lost_a_bundle_is_short(rig: Rig) -> None:
-    await rig.settle()
-    await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
-    await rig.tasks(100)
-    await rig.relay.tick()
-    await rig.age()
+    await queued_in_bundles(rig)
     await rig.redis.xtrim("tidewheel:{default}:medium", maxlen=2, approximate=False)
     await rig.settle()
     assert await rig.states() == {"queued": 60, "ready": 40}

@@ -15,7 +15,7 @@ FIELD = b"h"
 """The one field of a stream entry; its value is the bundle's text."""
 
 PARTS = 8
-"""A bundle is at most one of so many parts of a message. Entries are not divided, so these are the steps in which work
+"""A bundle is at most one of so many parts of a message. What fits is not divided, so these are the steps in which work
 is spread over children and executors; a message itself is made no smaller than a quarter."""
 
 LARGEST = 100
