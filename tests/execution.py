@@ -141,7 +141,7 @@ class World:
         return self.fetch("SELECT * FROM tasks WHERE id = $1", task.id)[0]
 
     def attempts(self, task: Queued) -> list[Any]:
-        return self.fetch("SELECT * FROM attempts WHERE task_id = $1 ORDER BY attempt", task.id)
+        return self.fetch("SELECT * FROM execution_log WHERE task_id = $1 ORDER BY attempt", task.id)
 
     def result(self, task: Queued) -> Any:
         sealed = self.row(task)["result"]

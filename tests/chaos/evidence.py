@@ -174,7 +174,7 @@ async def _read_rows(evidence: Evidence, connection: asyncpg.Connection) -> None
         )
     attempts: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     async for row in connection.cursor(
-        "SELECT task_id, attempt, state FROM attempts ORDER BY task_id, attempt", prefetch=5000
+        "SELECT task_id, attempt, state FROM execution_log ORDER BY task_id, attempt", prefetch=5000
     ):
         attempts[str(row["task_id"])].append((row["attempt"], row["state"]))
     evidence.rows, evidence.attempts = rows, attempts

@@ -31,6 +31,6 @@ async def test_running_tasks_end_cancelled_whether_they_listen_or_not(tmp_path: 
         assert "child is killed for a cancelled task" in made.log("executor")
         (after,) = await made.submit("demo.noop")
         await made.until_states(cancelled=2, complete=1, timeout=20)
-        rows = await made.fetch("SELECT state, count(*) FROM attempts GROUP BY 1")
+        rows = await made.fetch("SELECT state, count(*) FROM execution_log GROUP BY 1")
         assert {row[0]: row[1] for row in rows} == {"cancelled": 2, "complete": 1}
         assert after not in ids

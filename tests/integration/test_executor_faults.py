@@ -200,18 +200,28 @@ def test_what_a_claim_took_whose_answer_was_lost_is_given_back(world: World, mon
 
 
 def test_a_finish_whose_answer_was_lost_is_told_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = queries.tasks_finish
+    @world.handler(name="t.fail")
+    def fail() -> None:
+        raise ValueError
+
+    _lose_the_first_answer(monkeypatch, "tasks_complete")
+    _lose_the_first_answer(monkeypatch, "tasks_finish")
+    assert world.finish("demo.noop")["state"] == "complete"
+    assert world.finish("t.fail")["state"] == "waiting"
+    assert world.child.registry.get_sample_value("tidewheel_executor_fenced_total") == 0
+
+
+def _lose_the_first_answer(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    honest = getattr(queries, statement)
     answers = iter([ConnectionResetError("the answer was lost")])
 
-    async def finish(connection: Any, endings: Any, **options: Any) -> Any:
-        rows = await honest(connection, endings, **options)
+    async def lossy(*arguments: Any, **options: Any) -> Any:
+        rows = await honest(*arguments, **options)
         for lost in answers:
             raise lost
         return rows
 
-    monkeypatch.setattr(queries, "tasks_finish", finish)
-    assert world.finish("demo.noop")["state"] == "complete"
-    assert world.child.registry.get_sample_value("tidewheel_executor_fenced_total") == 0
+    monkeypatch.setattr(queries, statement, lossy)
 
 
 def test_what_ends_its_process_time_and_again_waits_longer_each_time(world: World) -> None:

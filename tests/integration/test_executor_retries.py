@@ -22,7 +22,7 @@ def world(database_url: str, redis_url: str) -> Iterator[World]:
 
 
 def _wait_of(world: World, row: Any) -> float:
-    (attempt,) = world.fetch("SELECT finished_at FROM attempts WHERE task_id = $1", row["id"])
+    (attempt,) = world.fetch("SELECT finished_at FROM execution_log WHERE task_id = $1", row["id"])
     waits: timedelta = row["wait_until"] - attempt["finished_at"]
     return waits.total_seconds()
 

@@ -52,11 +52,17 @@ async def _finish(engine: Engine, *endings: tuple[Queued, Transition], **columns
         return await queries.tasks_finish(connection, laid_out, now=NOW + timedelta(seconds=1))
 
 
+async def _complete(engine: Engine, *tasks: Queued, result: bytes | None = None, **options: Any) -> list[UUID]:
+    completions = [(task.id, task.attempt + 1, result) for task in tasks]
+    async with engine.connect() as connection:
+        rows = await queries.tasks_complete(connection, completions, now=NOW + timedelta(seconds=1), **options)
+    return [row.id for row in rows]
+
+
 async def _row(database: Any, task: Queued) -> Any:
     return await database.fetchrow("SELECT * FROM tasks WHERE id = $1", task.id)
 
 
-COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=0, lost=0)
 WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
 DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
 CANCELLED = Transition(state=State.CANCELLED, attempt_state="cancelled", failures=0, lost=0, reason=Reason.CANCELLED)
@@ -162,7 +168,46 @@ async def _updates(database: Any) -> tuple[int, int]:
     return row["n_tup_upd"], row["n_tup_hot_upd"]
 
 
-@pytest.mark.parametrize("transition", [COMPLETE, WAITING, DEAD, CANCELLED], ids=lambda each: str(each.state))
+async def test_completing_records_the_task_and_the_log_shows_its_attempt(engine: Engine, database: Any) -> None:
+    task = await insert(database, "demo.noop", failures=2)
+    await _claim(engine, [task])
+    await database.execute("UPDATE tasks SET error = 'sealed', error_type = 'E', reason = 'permanent'")
+
+    assert await _complete(engine, task, result=b"sealed") == [task.id]
+
+    row = await _row(database, task)
+    then = NOW + timedelta(seconds=1)
+    assert (row["state"], row["failures"], row["result"]) == ("complete", 2, b"sealed")
+    assert (row["error"], row["error_type"], row["reason"]) == (None,) * 3
+    assert (row["lease_until"], row["queued_at"], row["ready_at"], row["wait_until"]) == (None,) * 4
+    assert (row["finished_at"], row["remove_at"]) == (then, then + timedelta(seconds=60))
+    assert await database.fetchval("SELECT count(*) FROM attempts") == 0
+    (logged,) = await database.fetch("SELECT * FROM execution_log")
+    assert dict(logged) == {
+        "task_id": task.id,
+        "attempt": 1,
+        "tenant_id": task.tenant_id,
+        "executor_id": EXECUTOR,
+        "state": "complete",
+        "started_at": NOW,
+        "finished_at": then,
+        "error": None,
+        "error_type": None,
+    }
+
+
+async def test_an_attempt_that_an_older_release_has_logged_is_shown_once(engine: Engine, database: Any) -> None:
+    task = await insert(database, "demo.noop")
+    await _claim(engine, [task])
+    await _complete(engine, task)
+    await database.execute(
+        "INSERT INTO attempts (task_id, attempt, tenant_id, state, finished_at) VALUES ($1, 1, $2, 'complete', now())",
+        *(task.id, task.tenant_id),
+    )
+    assert len(await database.fetch("SELECT 1 FROM execution_log")) == 1
+
+
+@pytest.mark.parametrize("transition", [WAITING, DEAD, CANCELLED], ids=lambda each: str(each.state))
 async def test_finishing_records_the_task_and_its_attempt(
     engine: Engine, database: Any, transition: Transition
 ) -> None:
@@ -181,7 +226,7 @@ async def test_finishing_records_the_task_and_its_attempt(
     assert row["wait_until"] == (then + timedelta(seconds=30) if is_waiting else None)
     assert row["finished_at"] == (None if is_waiting else then)
     assert row["remove_at"] == (None if is_waiting else then + timedelta(seconds=60))
-    (logged,) = await database.fetch("SELECT * FROM attempts")
+    (logged,) = await database.fetch("SELECT * FROM execution_log")
     assert dict(logged) == {
         "task_id": task.id,
         "attempt": 1,
@@ -197,16 +242,20 @@ async def test_finishing_records_the_task_and_its_attempt(
 
 @pytest.mark.parametrize("change", ["attempt = 2", "state = 'queued', lease_until = NULL"])
 async def test_the_fence_holds_back_an_attempt_that_was_overtaken(engine: Engine, database: Any, change: str) -> None:
-    task, other = await insert(database, "demo.noop"), await insert(database, "demo.noop")
-    await _claim(engine, [task, other])
+    task, other, third = [await insert(database, "demo.noop") for _ in range(3)]
+    await _claim(engine, [task, other, third])
     await database.execute(f"UPDATE tasks SET {change} WHERE id = $1", task.id)
     before = await _row(database, task)
 
-    held = await _finish(engine, (task, COMPLETE), (other, COMPLETE))
+    held = {
+        "complete": await _complete(engine, task, other),
+        "failed": [row.id for row in await _finish(engine, (task, DEAD), (third, DEAD))],
+    }
 
-    assert [row.id for row in held] == [other.id]
+    assert held == {"complete": [other.id], "failed": [third.id]}
     assert await _row(database, task) == before
-    assert [row["task_id"] for row in await database.fetch("SELECT task_id FROM attempts")] == [other.id]
+    logged = [row["task_id"] for row in await database.fetch("SELECT task_id FROM execution_log")]
+    assert sorted(logged) == sorted([other.id, third.id])
 
 
 async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engine: Engine, database: Any) -> None:
@@ -214,32 +263,32 @@ async def test_a_task_that_would_wait_although_it_was_cancelled_comes_back(engin
     await _claim(engine, tasks)
     await database.execute("UPDATE tasks SET cancel_requested_at = now()")
 
-    held = await _finish(engine, (tasks[0], WAITING), (tasks[1], COMPLETE))
+    held = await _finish(engine, (tasks[0], WAITING), (tasks[1], DEAD))
 
     assert {row.id: row.cancelled for row in held} == {tasks[0].id: True, tasks[1].id: False}
     assert (await _row(database, tasks[0]))["state"] == "running"
-    assert (await _row(database, tasks[1]))["state"] == "complete"
-    assert len(await database.fetch("SELECT 1 FROM attempts")) == 1
+    assert (await _row(database, tasks[1]))["state"] == "dead"
+    assert len(await database.fetch("SELECT 1 FROM execution_log")) == 1
 
 
 async def test_two_finishes_of_the_same_attempts_record_each_once(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop") for _ in range(40)]
     await _claim(engine, tasks)
 
-    held = await asyncio.gather(
-        _finish(engine, *((task, COMPLETE) for task in tasks)),
-        _finish(engine, *((task, DEAD) for task in reversed(tasks))),
+    completed, finished = await asyncio.gather(
+        _complete(engine, *tasks), _finish(engine, *((task, DEAD) for task in reversed(tasks)))
     )
 
-    assert sorted(row.id for rows in held for row in rows) == sorted(task.id for task in tasks)
-    assert len(await database.fetch("SELECT 1 FROM attempts")) == 40
+    assert sorted([*completed, *(row.id for row in finished)]) == sorted(task.id for task in tasks)
+    assert len(await database.fetch("SELECT 1 FROM execution_log")) == 40
 
 
 async def test_an_absurd_removal_delay_spoils_nothing(engine: Engine, database: Any) -> None:
-    task = await insert(database, "demo.noop")
+    completed, dead = [await insert(database, "demo.noop") for _ in range(2)]
     await database.execute("UPDATE tasks SET removal_delay = 1e300")
-    await _claim(engine, [task])
-    assert len(await _finish(engine, (task, COMPLETE))) == 1
+    await _claim(engine, [completed, dead])
+    assert len(await _complete(engine, completed)) == 1
+    assert len(await _finish(engine, (dead, DEAD))) == 1
 
 
 async def test_only_what_this_executor_holds_at_the_hinted_attempt_is_abandoned(engine: Engine, database: Any) -> None:
@@ -247,7 +296,7 @@ async def test_only_what_this_executor_holds_at_the_hinted_attempt_is_abandoned(
     await _claim(engine, [mine, newer, done])
     await _claim(engine, [theirs], executor_id=uuid4())
     await database.execute("UPDATE tasks SET attempt = 5 WHERE id = $1", newer.id)
-    await _finish(engine, (done, COMPLETE))
+    await _complete(engine, done)
     tasks = [mine, theirs, newer, done]
 
     async with engine.connect() as connection:

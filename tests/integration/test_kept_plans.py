@@ -74,10 +74,10 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-@pytest.mark.parametrize("name", ["tasks_claim", "tasks_finish"])
-async def test_claims_and_endings_go_from_the_hints_to_the_rows(driver: Any, name: str) -> None:
+@pytest.mark.parametrize(("name", "looks"), [("tasks_claim", 2), ("tasks_complete", 1), ("tasks_finish", 2)])
+async def test_claims_and_endings_go_from_the_hints_to_the_rows(driver: Any, name: str, looks: int) -> None:
     found = await scans(driver, EXECUTOR[name])
-    assert [index for index, _ in found] == ["tasks_pkey", "tasks_pkey"]
+    assert [index for index, _ in found] == ["tasks_pkey"] * looks
     assert all(condition.startswith("(id = ") for _, condition in found), found
 
 

@@ -34,7 +34,7 @@ async def test_every_process_outlives_an_immediate_stop_and_goes_on(tmp_path: Pa
         fresh = await made.submit(count=100)
         await made.until_states(complete=50 + len(running) + len(fresh), timeout=RECOVERED)
         took = time.monotonic() - back
-        attempts = await made.fetch("SELECT attempt, state FROM attempts WHERE task_id = $1", running[0])
+        attempts = await made.fetch("SELECT attempt, state FROM execution_log WHERE task_id = $1", running[0])
 
         assert {answer.status_code for answer in answers} == {503}
         assert all(answer.headers["retry-after"] for answer in answers)

@@ -65,7 +65,7 @@ async def test_tasks_that_take_longer_than_the_grace_are_given_back_at_once(
         took = time.monotonic() - begun
         rows = await made.fetch("SELECT state, reason, failures, lost FROM tasks WHERE id <> $1", once)
         (ended,) = await made.fetch("SELECT state, reason FROM tasks WHERE id = $1", once)
-        attempts = await made.fetch("SELECT state FROM attempts ORDER BY state")
+        attempts = await made.fetch("SELECT state FROM execution_log ORDER BY state")
         left = await made.fetch("SELECT id FROM executors")
         await made.start("executor")
         await wait_until(lambda: sum(runs(ledger).values()) == 4, timeout=10, what="the second run, and what waited")

@@ -17,17 +17,20 @@ from tests.support import wait_until
 
 from tidewheel_common.core.decide import Transition
 from tidewheel_common.core.lifecycle import State
-from tidewheel_common.core.task import Priority
+from tidewheel_common.core.task import Priority, Reason
 from tidewheel_common.store.engine import Engine, Plans, open_engine
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher.queries import Dispatch, Grant, tasks_dispatch
-from tidewheel_executor.queries import Endings, tasks_claim, tasks_finish
+from tidewheel_executor.queries import Endings, tasks_claim, tasks_complete, tasks_finish
 
 NAME = "racer"
 EXECUTOR = UUID(int=1)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=0, lost=0)
 WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
+DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
+
+each_ending = pytest.mark.parametrize("transition", [COMPLETE, DEAD], ids=["complete", "dead"])
 
 ELSEWHERE = "state = 'ready', ready_at = now(), queued_at = NULL"
 
@@ -103,12 +106,15 @@ async def _claim(engine: Engine, tasks: Sequence[Queued], executor: UUID = EXECU
         )
 
 
-async def _finish(engine: Engine, *endings: tuple[Queued, Transition]) -> Sequence[Any]:
-    columns = Endings()
-    for task, transition in endings:
-        columns.add(task.id, task.attempt + 1, transition)
+async def _end(engine: Engine, tasks: Sequence[Queued], transition: Transition, **options: Any) -> Sequence[Any]:
+    completions = [(task.id, task.attempt + 1, b"sealed") for task in tasks]
+    endings = Endings()
+    for task in tasks:
+        endings.add(task.id, task.attempt + 1, transition)
     async with engine.connect() as connection:
-        return await tasks_finish(connection, columns, now=NOW)
+        if transition is COMPLETE:
+            return await tasks_complete(connection, completions, now=NOW, **options)
+        return await tasks_finish(connection, endings, now=NOW, **options)
 
 
 async def _dispatch(engine: Engine, room: int, *, priority: Priority = Priority.MEDIUM, **options: Any) -> Dispatch:
@@ -173,61 +179,68 @@ async def test_a_claim_takes_what_was_changed_without_harm_as_it_is_now(
     assert len(claimed) == 3
 
 
+@each_ending
 @pytest.mark.parametrize("change", ["attempt = attempt + 1", "state = 'queued', lease_until = NULL"])
 async def test_an_ending_is_fenced_by_what_was_changed_while_it_waited(
-    engine: Engine, database: Any, rival: Rival, change: str
+    engine: Engine, database: Any, rival: Rival, change: str, transition: Transition
 ) -> None:
     tasks = await _queued(database, 3)
     await _claim(engine, tasks)
-    held = await rival.race(tasks[1].id, change, _finish(engine, *((task, COMPLETE) for task in tasks)))
+    held = await rival.race(tasks[1].id, change, _end(engine, tasks, transition))
     assert {row.id for row in held} == {tasks[0].id, tasks[2].id}
     assert (await _row(database, tasks[1]))["finished_at"] is None
-    logged = await database.fetch("SELECT task_id, attempt FROM attempts")
+    logged = await database.fetch("SELECT task_id, attempt FROM execution_log")
     assert {(row["task_id"], row["attempt"]) for row in logged} == {(tasks[0].id, 1), (tasks[2].id, 1)}
 
 
-@pytest.mark.parametrize(("transition", "cancelled"), [(WAITING, True), (COMPLETE, False)])
+@pytest.mark.parametrize(("transition", "cancelled"), [(WAITING, True), (DEAD, False)])
 async def test_a_cancellation_that_comes_while_an_ending_waits_is_minded(
     engine: Engine, database: Any, rival: Rival, transition: Transition, cancelled: bool
 ) -> None:
     tasks = await _queued(database, 2)
     await _claim(engine, tasks)
-    ending = _finish(engine, *((task, transition) for task in tasks))
+    ending = _end(engine, tasks, transition)
     held = await rival.race(tasks[1].id, "cancel_requested_at = now()", ending)
     assert {row.id: row.cancelled for row in held} == {tasks[0].id: False, tasks[1].id: cancelled}
-    assert (await _row(database, tasks[1]))["state"] == ("running" if cancelled else "complete")
-    logged = [row["task_id"] for row in await database.fetch("SELECT task_id FROM attempts")]
+    assert (await _row(database, tasks[1]))["state"] == ("running" if cancelled else "dead")
+    logged = [row["task_id"] for row in await database.fetch("SELECT task_id FROM execution_log")]
     assert sorted(logged) == sorted([tasks[0].id] if cancelled else [task.id for task in tasks])
 
 
-async def test_the_log_says_what_the_row_said_when_it_was_held(engine: Engine, database: Any, rival: Rival) -> None:
+async def test_a_cancellation_that_comes_while_a_completion_waits_is_too_late(
+    engine: Engine, database: Any, rival: Rival
+) -> None:
+    (task,) = await _queued(database, 1)
+    await _claim(engine, [task])
+    assert len(await rival.race(task.id, "cancel_requested_at = now()", _end(engine, [task], COMPLETE))) == 1
+    assert (await _row(database, task))["state"] == "complete"
+
+
+@each_ending
+async def test_the_log_says_what_the_row_said_when_it_was_held(
+    engine: Engine, database: Any, rival: Rival, transition: Transition
+) -> None:
     (task,) = await _queued(database, 1)
     await _claim(engine, [task])
     other = uuid4()
     change = f"executor_id = '{other}', started_at = '2026-06-01 11:59+00', removal_delay = 7"
-    await rival.race(task.id, change, _finish(engine, (task, COMPLETE)))
-    (logged,) = await database.fetch("SELECT * FROM attempts")
+    await rival.race(task.id, change, _end(engine, [task], transition))
+    (logged,) = await database.fetch("SELECT * FROM execution_log")
     assert (logged["executor_id"], logged["started_at"]) == (other, datetime(2026, 6, 1, 11, 59, tzinfo=UTC))
     row = await _row(database, task)
     assert (row["remove_at"] - row["finished_at"]).total_seconds() == 7
 
 
+@each_ending
 async def test_a_task_that_begins_to_be_awaited_while_its_ending_waits_is_held_back(
-    engine: Engine, database: Any, rival: Rival
+    engine: Engine, database: Any, rival: Rival, transition: Transition
 ) -> None:
     (task,) = await _queued(database, 1)
     await _claim(engine, [task])
-    columns = Endings()
-    columns.add(task.id, 1, COMPLETE)
-
-    async def finish() -> Any:
-        async with engine.connect() as connection:
-            return await tasks_finish(connection, columns, hold_awaited=True, now=NOW)
-
-    (held,) = await rival.race(task.id, "awaited = true", finish())
-    assert held["awaited"]
+    held = await rival.race(task.id, "awaited = true", _end(engine, [task], transition, hold_awaited=True))
+    assert [row.awaited for row in held] == ([] if transition is COMPLETE else [True])
     assert (await _row(database, task))["state"] == "running"
-    assert await database.fetchval("SELECT count(*) FROM attempts") == 0
+    assert await database.fetchval("SELECT count(*) FROM execution_log") == 0
 
 
 async def test_claims_that_wait_in_a_row_lock_in_the_order_of_the_ids(
@@ -250,25 +263,26 @@ async def test_endings_that_wait_in_a_row_record_each_attempt_once(engine: Engin
     await _claim(engine, tasks)
     async with rival.holding(tasks[0].id, "priority = 0"):
         running = [
-            asyncio.create_task(_finish(engine, *((task, transition) for task in order)))
+            asyncio.create_task(_end(engine, order, transition))
             for order, transition in ((tasks, COMPLETE), (tasks[::-1], WAITING))
         ]
         await rival.until_waiting(2)
     endings = await asyncio.wait_for(asyncio.gather(*running), 10)
     assert sorted(row.id for rows in endings for row in rows) == sorted(task.id for task in tasks)
     recorded = {row["id"]: row["state"] for row in await database.fetch("SELECT id, state FROM tasks")}
-    logged = {row["task_id"]: row["state"] for row in await database.fetch("SELECT task_id, state FROM attempts")}
+    logged = {row["task_id"]: row["state"] for row in await database.fetch("SELECT task_id, state FROM execution_log")}
     states = {"complete": "complete", "waiting": "failed"}
     assert logged == {task_id: states[state] for task_id, state in recorded.items()}
 
 
+@each_ending
 async def test_a_claim_and_an_ending_of_overlapping_tasks_wait_for_each_other_only_one_way(
-    engine: Engine, database: Any, rival: Rival
+    engine: Engine, database: Any, rival: Rival, transition: Transition
 ) -> None:
     tasks = await _queued(database, 20)
     await _claim(engine, tasks[::2])
     async with rival.holding(tasks[0].id, "priority = 0"):
-        ending = asyncio.create_task(_finish(engine, *((task, COMPLETE) for task in tasks[::2][::-1])))
+        ending = asyncio.create_task(_end(engine, tasks[::2][::-1], transition))
         await rival.until_waiting()
         claim = asyncio.create_task(_claim(engine, tasks[::-1]))
         claimed = await asyncio.wait_for(claim, 10)

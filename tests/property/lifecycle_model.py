@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
-from sqlalchemy import func, select
+from sqlalchemy import column, func, select, table
 from tests.support import wait_until
 
 from tidewheel_common.core.decide import Standing, decide
@@ -127,8 +127,8 @@ class World:
 
     def look(self) -> dict[UUID, Row]:
         """Read all tasks."""
-        task, attempts = tables.tasks.c, tables.attempts
-        logged = select(func.count()).select_from(attempts).where(attempts.c.task_id == task.id).scalar_subquery()
+        task, ended = tables.tasks.c, table("execution_log", column("task_id"))
+        logged = select(func.count()).select_from(ended).where(ended.c.task_id == task.id).scalar_subquery()
         query = select(task.id, task.state, task.attempt, task.lost, task.remove_at, logged.label("logged"))
 
         async def read(connection: Connection) -> dict[UUID, Row]:
@@ -297,6 +297,9 @@ class Lifecycle(RuleBasedStateMachine):
         return row is not None and (row.state, row.attempt) == (State.RUNNING, attempt.number)
 
     def _finishing(self, attempt: Attempt, outcome: Outcome) -> Act:
+        if isinstance(outcome, Completed):
+            completions = [(attempt.task_id, attempt.number, outcome.result)]
+            return lambda c: executor.tasks_complete(c, completions, now=self.world.now)
         endings = executor.Endings()
         endings.add(attempt.task_id, attempt.number, decide(attempt.standing, outcome, jitter=0.5))
         return lambda c: executor.tasks_finish(c, endings, now=self.world.now)
@@ -363,8 +366,8 @@ def believed(rows: Sequence[Any]) -> list[Attempt]:
 
 
 async def _clear(connection: Connection) -> None:
-    for table in (tables.tasks, tables.attempts, tables.idempotency_keys):
-        await connection.execute(render(table.delete()))
+    for each in (tables.tasks, tables.attempts, tables.idempotency_keys):
+        await connection.execute(render(each.delete()))
 
 
 def _standing(row: Any) -> Standing:

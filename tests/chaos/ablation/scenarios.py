@@ -7,7 +7,7 @@ from tests.property.lifecycle_crashes import CrashingLifecycle
 from tests.property.lifecycle_model import START, Attempt
 
 from tidewheel_common.core.lifecycle import Owner, State
-from tidewheel_common.core.outcome import Completed, Failed
+from tidewheel_common.core.outcome import Completed, Failed, Outcome, Refused
 from tidewheel_common.core.task import POISON_LIMIT, Delivery
 from tidewheel_common.streams.hint import Hint
 from tidewheel_dispatcher import queries as dispatcher
@@ -33,16 +33,29 @@ def running(model: CrashingLifecycle) -> tuple[Hint, Attempt]:
     return hint, attempt
 
 
-def a_zombie_ends_a_newer_attempt(model: CrashingLifecycle) -> None:
+def a_zombie_completes_a_newer_attempt(model: CrashingLifecycle) -> None:
+    _zombie(model, Completed(b"1"))
+
+
+def a_zombie_fails_a_newer_attempt(model: CrashingLifecycle) -> None:
+    _zombie(model, Refused("never", "Error"))
+
+
+def _zombie(model: CrashingLifecycle, outcome: Outcome) -> None:
     _, lost = running(model)
     [newer] = model.others_run_what_lost_executors_held(1).values
-    model.finish(lost, Completed(b"1"))
+    model.finish(lost, outcome)
     model.finish(newer, Completed(b"2"))
+
+
+def a_completion_is_told_twice(model: CrashingLifecycle) -> None:
+    _, attempt = running(model)
+    model.an_answer_is_lost_and_the_ending_repeated(attempt, Completed(b"1"))
 
 
 def an_ending_is_told_twice(model: CrashingLifecycle) -> None:
     _, attempt = running(model)
-    model.an_answer_is_lost_and_the_ending_repeated(attempt, Completed(b"1"))
+    model.an_answer_is_lost_and_the_ending_repeated(attempt, Refused("never", "Error"))
 
 
 def a_hint_comes_after_its_task_was_taken_back(model: CrashingLifecycle) -> None:

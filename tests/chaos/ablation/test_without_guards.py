@@ -39,9 +39,18 @@ class Guard:
 GUARDS = {
     "fence": Guard(
         executor,
+        "tasks_complete",
+        (" AND t.attempt = h.attempt",),
+        scenarios.a_zombie_completes_a_newer_attempt
+    ),
+    "fence of failures": Guard(
+        executor,
         "tasks_finish",
         (" AND t.attempt = e.attempt", " AND t.attempt = h.attempt"),
-        scenarios.a_zombie_ends_a_newer_attempt
+        scenarios.a_zombie_fails_a_newer_attempt
+    ),
+    "state in completion": Guard(
+        executor, "tasks_complete", ("t.state = 'running' AND ",), scenarios.a_completion_is_told_twice
     ),
     "state in finish": Guard(
         executor, "tasks_finish", ("t.state = 'running' AND ",), scenarios.an_ending_is_told_twice

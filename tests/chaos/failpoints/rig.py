@@ -135,7 +135,7 @@ class Rig:
 
     async def stories(self, ids: set[UUID], *, short_lived: set[UUID]) -> dict[UUID, Story]:
         """Return what became of tasks: where they are, how their attempts ended, and what ran."""
-        query = "SELECT task_id, attempt, state FROM attempts WHERE task_id = ANY($1) ORDER BY attempt"
+        query = "SELECT task_id, attempt, state FROM execution_log WHERE task_id = ANY($1) ORDER BY attempt"
         async with self.database.transaction(isolation="repeatable_read"):  # the reaper may come between the two
             found = await self.database.fetch("SELECT id, state, attempt FROM tasks WHERE id = ANY($1)", list(ids))
             logged = await self.database.fetch(query, list(ids))

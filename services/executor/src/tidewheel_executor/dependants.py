@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.rows import Row
 from tidewheel_executor import queries
-from tidewheel_executor.queries import Endings, Settled
+from tidewheel_executor.queries import Completion, Endings, Settled
 
 NOBODY = Settled(ready=0, cancelled=())
 
@@ -17,6 +17,19 @@ class Written:
 
     rows: Sequence[Row]
     settled: Settled = NOBODY
+
+
+async def complete_plainly(engine: Engine, completions: Sequence[Completion]) -> Written:
+    """Record completions in one statement; what others depend on is left untouched."""
+    async with engine.connect() as connection:
+        return Written(await queries.tasks_complete(connection, completions, hold_awaited=True))
+
+
+async def complete_with_dependants(engine: Engine, completions: Sequence[Completion]) -> Written:
+    """Record completions and tell the dependants, as `finish_with_dependants` does with other endings."""
+    async with engine.begin() as connection:
+        rows = await queries.tasks_complete(connection, completions)
+        return Written(rows, await queries.dependants_settle(connection, sorted(row.id for row in rows)))
 
 
 async def finish_plainly(engine: Engine, endings: Endings) -> Written:

@@ -3,8 +3,9 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
@@ -16,7 +17,15 @@ from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.errors import StoreError, is_transient, sqlstate
 from tidewheel_common.store.rows import Row
 from tidewheel_executor import queries
-from tidewheel_executor.dependants import NOBODY, Written, finish_plainly, finish_with_dependants
+from tidewheel_executor.claim import Claimed
+from tidewheel_executor.dependants import (
+    NOBODY,
+    Written,
+    complete_plainly,
+    complete_with_dependants,
+    finish_plainly,
+    finish_with_dependants,
+)
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.judge import Ended
 from tidewheel_executor.patience import Patience
@@ -36,7 +45,7 @@ _level = logging.getLogger(__name__)
 
 Tell = Callable[[Sequence[Ended], queries.Settled], Awaitable[None]]
 
-Write = Callable[[Engine, queries.Endings], Awaitable[Written]]
+LaidOut = TypeVar("LaidOut")
 
 
 class Recorder:
@@ -92,7 +101,9 @@ class Recorder:
         """
         endings = list(drain(self.unrecorded))
         await self._settle()
-        for piece in _pieces(endings):
+        completed = [ended for ended in endings if _has_completed(ended)]
+        others = [ended for ended in endings if not _has_completed(ended)] if len(completed) < len(endings) else []
+        for piece in (*_pieces(completed), *_pieces(others)):
             await self._record(piece)
 
     async def _record(self, endings: Sequence[Ended]) -> None:
@@ -123,65 +134,100 @@ class Recorder:
             log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
 
     async def _finish(self, endings: Sequence[Ended]) -> Sequence[Ended]:
-        """Record endings and return those that were still this executor's to record."""
+        """Record endings of one kind and return those that were still this executor's to record."""
         patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
-        rows = (await self._write(finish_plainly, self._hot, endings, patience)).rows
+        if _has_completed(endings[0]):
+            return await self._complete(endings, patience)
+        return await self._end(endings, patience)
+
+    async def _complete(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
+        completions = self._completions(endings)
+        rows = (await _write(complete_plainly, self._hot, completions, patience)).rows
+        if len(rows) == len(endings):
+            return endings
+        held = {row.id for row in rows}
+        rest = [completion for completion in completions if completion[0] not in held]
+        written = await _write(complete_with_dependants, self._engine, rest, patience)
+        self._settled += written.settled
+        held.update(row.id for row in written.rows)
+        return _recorded(endings, dict.fromkeys(held, False), patience)
+
+    async def _end(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
+        rows = (await _write(finish_plainly, self._hot, self._endings(endings), patience)).rows
         if len(rows) == len(endings) and not any(cancelled or awaited for _, cancelled, awaited in rows):
             return endings
         held = await self._with_dependants(endings, rows, patience)
         cancelled = [ended.cancelled() for ended in endings if held.get(ended.claimed.task_id)]
         if cancelled:
-            rows = (await self._write(finish_plainly, self._hot, cancelled, patience)).rows
+            rows = (await _write(finish_plainly, self._hot, self._endings(cancelled), patience)).rows
             held.update(await self._with_dependants(cancelled, rows, patience))
-        decided = {ended.claimed.task_id: ended for ended in [*endings, *cancelled]}
-        # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
-        missing = None if not patience.tried else False
-        fenced = [str(task_id) for task_id in decided if held.get(task_id, missing) is not False]
-        if fenced:
-            log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
-        return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
+        return _recorded([*endings, *cancelled], held, patience)
 
     async def _with_dependants(
         self, endings: Sequence[Ended], rows: Sequence[Row], patience: Patience
-    ) -> dict[Any, bool]:
+    ) -> dict[UUID, bool]:
         """Record what others depend on, too; say of each ending that was held whether it must be decided anew."""
         held = {task_id: cancelled for task_id, cancelled, awaited in rows if not awaited}
         if len(held) < len(rows):
             awaited = {task_id for task_id, _, awaited in rows if awaited}
-            rest = [ended for ended in endings if ended.claimed.task_id in awaited]
-            written = await self._write(finish_with_dependants, self._engine, rest, patience)
+            rest = self._endings([ended for ended in endings if ended.claimed.task_id in awaited])
+            written = await _write(finish_with_dependants, self._engine, rest, patience)
             self._settled += written.settled
             held.update((row.id, row.cancelled) for row in written.rows)
         return held
 
-    async def _write(self, write: Write, engine: Engine, endings: Sequence[Ended], patience: Patience) -> Written:
-        columns = _columns(endings, self._sealer)
-        while True:
-            try:
-                return await write(engine, columns)
-            except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
-                await patience.endure(error)
+    def _completions(self, endings: Sequence[Ended]) -> list[queries.Completion]:
+        """Lay endings out as `tasks_complete` takes them; results are sealed on the way."""
+        return [
+            (task.task_id, task.attempt, None if outcome.result is None else self._seal(task, outcome.result, "result"))
+            for task, _, outcome, _, _ in endings
+            if isinstance(outcome, Completed)
+        ]
+
+    def _endings(self, endings: Sequence[Ended]) -> queries.Endings:
+        """Lay endings out as `tasks_finish` takes them; errors are sealed on the way."""
+        laid_out = queries.Endings()
+        for task, _, outcome, transition, _ in endings:
+            if isinstance(outcome, Failed | Refused):
+                error = self._seal(task, outcome.error.encode("utf-8", "backslashreplace"), "error")
+                laid_out.add(task.task_id, task.attempt, transition, error=error, error_type=outcome.error_type)
+            else:
+                laid_out.add(task.task_id, task.attempt, transition)
+        return laid_out
+
+    def _seal(self, task: Claimed, data: bytes, field: str) -> bytes:
+        return self._sealer.seal(data, tenant=task.tenant_id, subject=Subject.task(task.task_id), field=field)
 
 
-def _columns(endings: Sequence[Ended], sealer: Sealer) -> queries.Endings:
-    """Lay endings out as the statement takes them; results and errors are sealed on the way."""
-    columns = queries.Endings()
-    for ended in endings:
-        task, outcome = ended.claimed, ended.outcome
-        match outcome:
-            case Completed(result=bytes() as text):
-                columns.add(task.task_id, task.attempt, ended.transition, result=_seal(sealer, ended, text, "result"))
-            case Failed() | Refused():
-                error = _seal(sealer, ended, outcome.error.encode("utf-8", "backslashreplace"), "error")
-                columns.add(task.task_id, task.attempt, ended.transition, error=error, error_type=outcome.error_type)
-            case _:
-                columns.add(task.task_id, task.attempt, ended.transition)
-    return columns
+async def _write(
+    write: Callable[[Engine, LaidOut], Awaitable[Written]], engine: Engine, laid_out: LaidOut, patience: Patience
+) -> Written:
+    while True:
+        try:
+            return await write(engine, laid_out)
+        except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
+            await patience.endure(error)
 
 
-def _seal(sealer: Sealer, ended: Ended, data: bytes, field: str) -> bytes:
-    task = ended.claimed
-    return sealer.seal(data, tenant=task.tenant_id, subject=Subject.task(task.task_id), field=field)
+def _recorded(endings: Sequence[Ended], held: Mapping[UUID, bool], patience: Patience) -> Sequence[Ended]:
+    """Return the endings that were recorded.
+
+    Args:
+        endings: what was tried; of a task that was decided anew, the last one counts.
+        held: of each task that its attempt still held, whether it must be decided anew.
+        patience: with which it was tried.
+    """
+    decided = {ended.claimed.task_id: ended for ended in endings}
+    # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
+    missing = None if not patience.tried else False
+    fenced = [str(task_id) for task_id in decided if held.get(task_id, missing) is not False]
+    if fenced:
+        log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
+    return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
+
+
+def _has_completed(ended: Ended) -> bool:
+    return ended.transition.state is State.COMPLETE
 
 
 def _pieces(endings: Sequence[Ended]) -> Iterator[list[Ended]]:

@@ -23,15 +23,21 @@ PARENT_BYTES = 16 * 1024 * 1024
 them, beyond its last task."""
 
 
+_COMPLETION = ("ids", "attempts", "results")
+"""The columns of completions, as `tasks_complete` names them."""
+
 _ENDING = (
     *("ids", "attempts", "states", "attempt_states", "failures", "losts", "waits", "reasons"),
-    *("results", "errors", "error_types"),
+    *("errors", "error_types"),
 )
 """The columns of endings, as `tasks_finish` names them."""
 
+Completion = tuple[UUID, int, bytes | None]
+"""A task, the attempt that has completed it, and its sealed result."""
+
 
 class Endings:
-    """How attempts ended, to be recorded together."""
+    """How attempts ended that have not completed their tasks, to be recorded together."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
@@ -46,18 +52,15 @@ class Endings:
         attempt: int,
         transition: Transition,
         *,
-        result: bytes | None = None,
         error: bytes | None = None,
         error_type: str | None = None,
     ) -> None:
-        """Append one ending; `result` and `error` are sealed."""
+        """Append one ending; `error` is sealed."""
         state, attempt_state, failures, lost, wait, reason = transition
-        self._rows.append(
-            (task_id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
-        )
+        self._rows.append((task_id, attempt, state, attempt_state, failures, lost, wait, reason, error, error_type))
 
     def columns(self) -> dict[str, Sequence[Any]]:
-        """Return them column by column. Most have no wait, no reason and no error: what nobody has is left empty."""
+        """Return them column by column."""
         return columns_of(self._rows, _ENDING)
 
 
@@ -134,6 +137,25 @@ async def dependants_settle(connection: Connection, ids: Sequence[UUID], *, now:
     """Tell the dependants of tasks that have just ended; in the transaction that ended them."""
     row = (await connection.execute(STATEMENTS["dependants_settle"], {"ids": ids, "now": now})).one()
     return Settled(ready=row.ready, cancelled=row.cancelled)
+
+
+async def tasks_complete(
+    connection: Connection,
+    completions: Sequence[Completion],
+    *,
+    hold_awaited: bool = False,
+    now: datetime | None = None,
+) -> Sequence[Row]:
+    """Record completions; return `(id)` of each task that its attempt still held.
+
+    Args:
+        connection: where.
+        completions: what the attempts came to.
+        hold_awaited: leave untouched, and do not return, what others depend on. Without it the scheduler tells them.
+        now: an instant for tests.
+    """
+    parameters = {**columns_of(completions, _COMPLETION), "hold_awaited": hold_awaited, "now": now}
+    return await connection.execute(STATEMENTS["tasks_complete"], parameters)
 
 
 async def tasks_finish(

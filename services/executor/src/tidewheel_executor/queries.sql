@@ -65,11 +65,38 @@ FROM (
 WHERE bytes_before < CAST(:most_bytes AS bigint)
 ORDER BY turn, place, parent_id;
 
+-- name: tasks_complete :many
+-- transition: running -> complete
+-- Record attempts that have completed their tasks, and return those that were still theirs to record. What others depend on
+-- is left untouched where `hold_awaited` says so: it ends in their transaction. The row is all that is kept of the attempt.
+-- Its plan is kept, as that of the claim.
+WITH moment AS MATERIALIZED (
+    SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+)
+UPDATE tasks AS t
+SET state = 'complete',
+    result = h.result,
+    error = NULL,
+    error_type = NULL,
+    reason = NULL,
+    finished_at = m.now,
+    remove_at = m.now + least(t.removal_delay, 3153600000) * interval '1 second',
+    queued_at = NULL,
+    lease_until = NULL
+FROM (
+    SELECT *
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:results AS bytea[])) AS e(id, attempt, result)
+    ORDER BY id
+) AS h CROSS JOIN moment AS m
+WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'running' AND t.attempt = h.attempt
+    AND NOT (t.awaited AND CAST(:hold_awaited AS boolean))
+RETURNING t.id;
+
 -- name: tasks_finish :many
--- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled
--- Record how attempts ended, with their rows in the execution log, and return what was still theirs to record; a task that
--- would wait for another attempt although somebody has asked for its cancellation is returned untouched, to be decided anew.
--- So is one that would end while others depend on it, where `hold_awaited` says so: it ends in their transaction.
+-- transition: running -> waiting, running -> dead, running -> cancelled
+-- Record attempts that have not completed their tasks, with their rows in the execution log, and return what was still theirs
+-- to record; a task that would wait for another attempt although somebody has asked for its cancellation is returned
+-- untouched, to be decided anew. So is one that would end while others depend on it, where `hold_awaited` says so.
 -- Its plan is kept, as that of the claim.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
@@ -80,8 +107,8 @@ WITH moment AS MATERIALIZED (
         FROM unnest(
             CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:attempt_states AS text[]),
             CAST(:failures AS integer[]), CAST(:losts AS integer[]), CAST(:waits AS double precision[]),
-            CAST(:reasons AS text[]), CAST(:results AS bytea[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
-        ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
+            CAST(:reasons AS text[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
+        ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, error, error_type)
         ORDER BY id
     ) AS e
     CROSS JOIN LATERAL (
@@ -97,7 +124,6 @@ WITH moment AS MATERIALIZED (
     SET state = h.state,
         failures = h.failures,
         lost = h.lost,
-        result = h.result,
         error = h.error,
         error_type = h.error_type,
         reason = h.reason,

@@ -148,7 +148,7 @@ SELECT state FROM tasks WHERE id = :id AND tenant_id = :tenant_id;
 -- Read the attempts of a task, the first one first and the one that runs last, each with how far it said to be.
 WITH made AS (
     SELECT task_id, attempt, executor_id, state, started_at, finished_at, error, error_type
-    FROM attempts
+    FROM execution_log
     WHERE task_id = :id AND tenant_id = :tenant_id
     UNION ALL
     SELECT id, attempt, executor_id, state, started_at, NULL, NULL, NULL
