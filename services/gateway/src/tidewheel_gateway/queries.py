@@ -46,6 +46,12 @@ _COLUMNS = (
 )  # fmt: skip
 """The arrays of `tasks_accept`, in the order of `TaskRow`."""
 
+_ALIKE = {
+    "tenants", "handlers", "queues", "priorities", "attempts", "removal_delays", "deliveries", "tags", "delays",
+    "awaiteds", "pendings", "owing",
+}  # fmt: skip
+"""Those that the statement takes once where all rows have the same. They have something in each row."""
+
 
 async def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
     return (await connection.execute(_STATEMENTS[name], parameters)).one_or_none()
@@ -71,7 +77,7 @@ async def tasks_accept(
 def _task_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
     rows = [row for submission in submissions for row in submission.rows]
     places = [place for place, submission in enumerate(submissions) for _ in submission.rows]
-    return {"places": places, **columns_of(rows, _COLUMNS)}
+    return {"places": places if len(submissions) > 1 else [0], **columns_of(rows, _COLUMNS, alike=_ALIKE)}
 
 
 def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:

@@ -29,8 +29,25 @@ refused AS MATERIALIZED (
     FROM asked
     WHERE NOT EXISTS (SELECT 1 FROM kept WHERE kept.tenant_id = asked.tenant_id AND kept.key = asked.key)
 ),
-fresh AS MATERIALIZED (
-    SELECT t.*, clock.now, coalesce(t.run_at, clock.now + t.delay) AS due
+-- What all rows have alike is sent once.
+alike AS MATERIALIZED (
+    SELECT (CAST(:places AS integer[]))[1] AS place, (CAST(:tenants AS uuid[]))[1] AS tenant_id,
+        (CAST(:handlers AS text[]))[1] AS handler, (CAST(:queues AS text[]))[1] AS queue,
+        (CAST(:priorities AS smallint[]))[1] AS priority, (CAST(:attempts AS integer[]))[1] AS max_attempts,
+        (CAST(:removal_delays AS double precision[]))[1] AS removal_delay, (CAST(:deliveries AS text[]))[1] AS delivery,
+        (CAST(:tags AS text[]))[1] AS tags, (CAST(:delays AS interval[]))[1] AS delay,
+        (CAST(:awaiteds AS boolean[]))[1] AS awaited, (CAST(:pendings AS integer[]))[1] AS pending_parents,
+        (CAST(:owing AS boolean[]))[1] AS owes
+),
+given AS (
+    SELECT coalesce(t.place, a.place) AS place, t.id, coalesce(t.tenant_id, a.tenant_id) AS tenant_id,
+        coalesce(t.handler, a.handler) AS handler, coalesce(t.queue, a.queue) AS queue,
+        coalesce(t.priority, a.priority) AS priority, t.payload, coalesce(t.max_attempts, a.max_attempts) AS max_attempts,
+        t.timeout, t.backoff, coalesce(t.removal_delay, a.removal_delay) AS removal_delay,
+        coalesce(t.delivery, a.delivery) AS delivery, coalesce(t.tags, a.tags) AS tags, t.traceparent, t.run_at,
+        coalesce(t.delay, a.delay) AS delay, t.expires_at, coalesce(t.awaited, a.awaited) AS awaited,
+        coalesce(t.pending_parents, a.pending_parents) AS pending_parents, t.on_parent_failure, t.unique_key,
+        t.concurrency_key, t.concurrency_limit, t.notify, coalesce(t.owes, a.owes) AS owes, t.late_after
     FROM unnest(
         CAST(:places AS integer[]), CAST(:ids AS uuid[]), CAST(:tenants AS uuid[]), CAST(:handlers AS text[]),
         CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:payloads AS bytea[]),
@@ -46,8 +63,12 @@ fresh AS MATERIALIZED (
         delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
         concurrency_key, concurrency_limit, notify, owes, late_after
     )
-    CROSS JOIN clock
-    WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)
+    CROSS JOIN alike AS a
+),
+fresh AS (
+    SELECT given.*, clock.now, coalesce(given.run_at, clock.now + given.delay) AS due
+    FROM given CROSS JOIN clock
+    WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = given.place)
 ),
 accepted AS (
     INSERT INTO tasks (
