@@ -21,7 +21,7 @@ HOPS = {
     "valkey": "keeps the hint until it is acknowledged",
     "executor": "pulls hints, packs them, acknowledges",
     "executor, its children": "claim, open payloads, run, seal results, finish",
-    "postgres for the executor": "changes its row to `running`, then to `complete`, with its row in the execution log",
+    "postgres for the executor": "changes its row to `running`, then to `complete`",
     "reaper": "removes it when its removal delay is over",
     "postgres for the reaper": "deletes its rows",
     "postgres, in the background": "writes WAL and checkpoints, cleans up",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -93,6 +94,19 @@ async def test_every_value_comes_back_as_it_was_given(gateway: Gateway) -> None:
     stored = (await gateway.http.get(f"/v1/tasks/{task['id']}")).json()
     assert stored == task
     assert (stored["payload"], stored["tags"]) == (payload, tags)
+
+
+async def test_in_a_batch_each_has_what_it_was_given_whether_others_have_the_same_or_not(gateway: Gateway) -> None:
+    alike: dict[str, Any] = {"handler": "demo.echo", "timeout": 7, "tags": ["eu"], "removal_delay": 60}
+    apart = [
+        {**alike, "queue": queue, "priority": priority, "max_attempts": most}
+        for queue, priority, most in (("a", "high", 1), ("b", "low", 2), ("a", "low", 1))
+    ]
+    for items in (apart, [alike] * 3, [alike, {**alike, "timeout": None, "tags": []}]):
+        answer = (await gateway.http.post("/v1/tasks:batch", json={"tasks": items})).json()
+        stored = [(await gateway.http.get(f"/v1/tasks/{result['id']}")).json() for result in answer["results"]]
+        assert [{name: task[name] for name in alike.keys() | apart[0].keys() if name in item}
+                for task, item in zip(stored, items, strict=True)] == items  # fmt: skip
 
 
 async def test_in_a_batch_each_item_stands_alone(gateway: Gateway) -> None:

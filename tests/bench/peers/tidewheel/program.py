@@ -10,6 +10,7 @@ from tests.support import wait_until
 
 from tidewheel_cli.dev.readiness import is_ready
 from tidewheel_common.store.migrate import upgrade
+from tidewheel_executor.settings import ExecutorSettings
 
 BATCH = 1_000
 CONNECTIONS = 4
@@ -103,4 +104,5 @@ def unfinished(_: int) -> int:
 
 
 if __name__ == "__main__":
-    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=2, serve=serve)
+    children = ExecutorSettings.model_fields["concurrency"].get_default(call_default_factory=True)
+    run(prepare=prepare, enqueue=enqueue, unfinished=unfinished, work=work, recorders=children, serve=serve)
