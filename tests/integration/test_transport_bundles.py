@@ -52,7 +52,7 @@ async def test_a_worker_that_knows_a_handler_as_slow_divides_its_bundles(worker:
     await push(worker.redis, hints, size_of=lambda _: 20)
     await worker.until_ran([hint.task_id.hex for _, hint in hints])
     await worker.until_empty()
-    assert (await worker.messages())[:2] == [first, [hints[0].hint.task_id.hex]]
+    assert [hints[0].hint.task_id.hex] in await worker.messages()
     assert sorted(await worker.ran()) == sorted([*first, *(hint.task_id.hex for _, hint in hints)])
 
 
