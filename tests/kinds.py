@@ -104,7 +104,7 @@ def web_server(*, tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
         thread.join()
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: aiosmtpd asks for all of its members, which Python 3.11.2 cannot answer then
 class MailServer:
     """An SMTP server that answers `DATA` and each recipient as it is told, and keeps what came."""
 

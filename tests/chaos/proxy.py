@@ -71,7 +71,8 @@ class _Pair:
 
     def joined(self, half: _Half) -> None:
         if half is self.client and half.transport is not None:
-            half.transport.pause_reading()
+            # Not at once: in Python 3.11.2 a transport begins to read after this, whatever was said before.
+            asyncio.get_running_loop().call_soon(half.transport.pause_reading)
             self._proxy.pairs.add(self)
             self._connecting = asyncio.create_task(self._connect())
 
