@@ -175,11 +175,11 @@ async def test_an_error_that_nobody_foresaw_tells_nothing(
     database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(database_url, redis_url) as gateway:
-        await gateway.execute("ALTER TABLE attempts RENAME TO elsewhere")
+        await gateway.execute("ALTER VIEW execution_log RENAME TO elsewhere")
         task = await gateway.submit(payload={"secret": "canary-77"})
 
         answer = await gateway.http.get(f"/v1/tasks/{task['id']}/attempts")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert "attempts" not in answer.text
+    assert "execution_log" not in answer.text
     assert "canary-77" not in caplog.text

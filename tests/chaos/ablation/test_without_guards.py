@@ -94,7 +94,7 @@ GUARDS = {
     "what an idempotency key holds back": Guard(
         gateway,
         "tasks_accept",
-        ("\n    WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = t.place)",),
+        ("\n    WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = given.place)",),
         scenarios.a_submission_is_repeated,
     ),
 }  # fmt: skip
