@@ -17,12 +17,7 @@ from tidewheel_common.core.task import Reason
 from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Engine, open_engine
 from tidewheel_executor import queries
-from tidewheel_executor.dependants import (
-    complete_plainly,
-    complete_with_dependants,
-    finish_plainly,
-    finish_with_dependants,
-)
+from tidewheel_executor.dependants import finish_plainly, finish_with_dependants
 from tidewheel_scheduler.counts import Counts
 from tidewheel_scheduler.release import Release
 
@@ -95,9 +90,6 @@ class Family:
 
     async def finish(self, attempts: Sequence[tuple[UUID, int]], transition: Transition = COMPLETE) -> None:
         """Finish attempts as an executor does."""
-        if transition.state is State.COMPLETE:
-            await self._complete([(task_id, attempt, None) for task_id, attempt in attempts])
-            return
         endings = queries.Endings()
         for task_id, attempt in attempts:
             endings.add(task_id, attempt, transition)
@@ -108,11 +100,6 @@ class Family:
                 if task_id in awaited:
                     rest.add(task_id, attempt, transition)
             await finish_with_dependants(self.executors, rest)
-
-    async def _complete(self, completions: Sequence[queries.Completion]) -> None:
-        held = {row.id for row in (await complete_plainly(self.executors, completions)).rows}
-        if rest := [completion for completion in completions if completion[0] not in held]:
-            await complete_with_dependants(self.executors, rest)
 
     async def sweep(self) -> None:
         """Let the scheduler tell what no executor has told."""

@@ -199,6 +199,34 @@ def test_what_a_claim_took_whose_answer_was_lost_is_given_back(world: World, mon
     assert (row["state"], row["failures"], row["lost"], row["attempt"]) == ("waiting", 0, 0, 1)
 
 
+def test_each_task_of_a_batch_ends_in_its_own_way(world: World) -> None:
+    @world.handler(name="t.any")
+    def act(how: str) -> None:
+        if how == "fail":
+            raise ValueError
+        if how == "lose":
+            world.fetch("UPDATE tasks SET attempt = attempt + 1 WHERE id = $1", lost.id)
+
+    plain, failed, awaited, lost, last = tasks = [
+        world.queue("t.any", {"how": how}) for how in ("end", "fail", "end", "lose", "end")
+    ]
+    child = world.queue("demo.noop")
+    world.fetch("INSERT INTO dependencies (task_id, parent_id, place) VALUES ($1, $2, 0)", child.id, awaited.id)
+    world.fetch("UPDATE tasks SET awaited = true WHERE id = $1", awaited.id)
+    world.fetch(
+        "UPDATE tasks SET state = 'blocked', queued_at = NULL, pending_parents = 1, on_parent_failure = 'cancel'"
+        " WHERE id = $1",
+        child.id,
+    )
+    world.run(*tasks)
+
+    assert [world.row(task)["state"] for task in (plain, awaited, last)] == ["complete"] * 3
+    assert [world.row(task)["state"] for task in (failed, lost, child)] == ["waiting", "running", "ready"]
+    logged = {task.id: [entry["state"] for entry in world.attempts(task)] for task in tasks}
+    assert list(logged.values()) == [["complete"], ["failed"], ["complete"], [], ["complete"]]
+    assert world.child.registry.get_sample_value("tidewheel_executor_fenced_total") == 1
+
+
 def test_a_finish_whose_answer_was_lost_is_told_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     @world.handler(name="t.fail")
     def fail() -> None:

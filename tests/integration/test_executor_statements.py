@@ -1,7 +1,7 @@
 """The executor's statements: what each may touch, and what it must leave alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -52,17 +52,22 @@ async def _finish(engine: Engine, *endings: tuple[Queued, Transition], **columns
         return await queries.tasks_finish(connection, laid_out, now=NOW + timedelta(seconds=1))
 
 
-async def _complete(engine: Engine, *tasks: Queued, result: bytes | None = None, **options: Any) -> list[UUID]:
+async def _complete(engine: Engine, *tasks: Queued, result: bytes | None = None) -> list[UUID]:
     completions = [(task.id, task.attempt + 1, result) for task in tasks]
     async with engine.connect() as connection:
-        rows = await queries.tasks_complete(connection, completions, now=NOW + timedelta(seconds=1), **options)
+        rows = await queries.tasks_complete(connection, completions, now=NOW + timedelta(seconds=1))
     return [row.id for row in rows]
+
+
+async def _complete_the_long_way(engine: Engine, *tasks: Queued, result: bytes | None = None) -> list[UUID]:
+    return [row.id for row in await _finish(engine, *((task, COMPLETE) for task in tasks), result=result)]
 
 
 async def _row(database: Any, task: Queued) -> Any:
     return await database.fetchrow("SELECT * FROM tasks WHERE id = $1", task.id)
 
 
+COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=2, lost=0)
 WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
 DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
 CANCELLED = Transition(state=State.CANCELLED, attempt_state="cancelled", failures=0, lost=0, reason=Reason.CANCELLED)
@@ -168,12 +173,15 @@ async def _updates(database: Any) -> tuple[int, int]:
     return row["n_tup_upd"], row["n_tup_hot_upd"]
 
 
-async def test_completing_records_the_task_and_the_log_shows_its_attempt(engine: Engine, database: Any) -> None:
+@pytest.mark.parametrize("complete", [_complete, _complete_the_long_way])
+async def test_completing_records_the_task_and_the_log_shows_its_attempt(
+    engine: Engine, database: Any, complete: Callable[..., Awaitable[list[UUID]]]
+) -> None:
     task = await insert(database, "demo.noop", failures=2)
     await _claim(engine, [task])
     await database.execute("UPDATE tasks SET error = 'sealed', error_type = 'E', reason = 'permanent'")
 
-    assert await _complete(engine, task, result=b"sealed") == [task.id]
+    assert await complete(engine, task, result=b"sealed") == [task.id]
 
     row = await _row(database, task)
     then = NOW + timedelta(seconds=1)

@@ -4,9 +4,10 @@ What one of them returns, what it writes to the task and what it writes to the l
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,7 +31,7 @@ COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=0
 WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
 DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
 
-each_ending = pytest.mark.parametrize("transition", [COMPLETE, DEAD], ids=["complete", "dead"])
+Ending = Callable[[Engine, Sequence[Queued]], Coroutine[Any, Any, Sequence[Any]]]
 
 ELSEWHERE = "state = 'ready', ready_at = now(), queued_at = NULL"
 
@@ -107,14 +108,24 @@ async def _claim(engine: Engine, tasks: Sequence[Queued], executor: UUID = EXECU
 
 
 async def _end(engine: Engine, tasks: Sequence[Queued], transition: Transition, **options: Any) -> Sequence[Any]:
-    completions = [(task.id, task.attempt + 1, b"sealed") for task in tasks]
     endings = Endings()
     for task in tasks:
         endings.add(task.id, task.attempt + 1, transition)
     async with engine.connect() as connection:
-        if transition is COMPLETE:
-            return await tasks_complete(connection, completions, now=NOW, **options)
         return await tasks_finish(connection, endings, now=NOW, **options)
+
+
+async def _complete(engine: Engine, tasks: Sequence[Queued]) -> Sequence[Any]:
+    completions = [(task.id, task.attempt + 1, b"sealed") for task in tasks]
+    async with engine.connect() as connection:
+        return await tasks_complete(connection, completions, now=NOW)
+
+
+each_ending = pytest.mark.parametrize(
+    "end",
+    [_complete, partial(_end, transition=COMPLETE), partial(_end, transition=DEAD)],
+    ids=["completed plainly", "completed", "dead"],
+)
 
 
 async def _dispatch(engine: Engine, room: int, *, priority: Priority = Priority.MEDIUM, **options: Any) -> Dispatch:
@@ -182,11 +193,11 @@ async def test_a_claim_takes_what_was_changed_without_harm_as_it_is_now(
 @each_ending
 @pytest.mark.parametrize("change", ["attempt = attempt + 1", "state = 'queued', lease_until = NULL"])
 async def test_an_ending_is_fenced_by_what_was_changed_while_it_waited(
-    engine: Engine, database: Any, rival: Rival, change: str, transition: Transition
+    engine: Engine, database: Any, rival: Rival, change: str, end: Ending
 ) -> None:
     tasks = await _queued(database, 3)
     await _claim(engine, tasks)
-    held = await rival.race(tasks[1].id, change, _end(engine, tasks, transition))
+    held = await rival.race(tasks[1].id, change, end(engine, tasks))
     assert {row.id for row in held} == {tasks[0].id, tasks[2].id}
     assert (await _row(database, tasks[1]))["finished_at"] is None
     logged = await database.fetch("SELECT task_id, attempt FROM execution_log")
@@ -212,35 +223,45 @@ async def test_a_cancellation_that_comes_while_a_completion_waits_is_too_late(
 ) -> None:
     (task,) = await _queued(database, 1)
     await _claim(engine, [task])
-    assert len(await rival.race(task.id, "cancel_requested_at = now()", _end(engine, [task], COMPLETE))) == 1
+    assert len(await rival.race(task.id, "cancel_requested_at = now()", _complete(engine, [task]))) == 1
     assert (await _row(database, task))["state"] == "complete"
 
 
 @each_ending
 async def test_the_log_says_what_the_row_said_when_it_was_held(
-    engine: Engine, database: Any, rival: Rival, transition: Transition
+    engine: Engine, database: Any, rival: Rival, end: Ending
 ) -> None:
     (task,) = await _queued(database, 1)
     await _claim(engine, [task])
     other = uuid4()
     change = f"executor_id = '{other}', started_at = '2026-06-01 11:59+00', removal_delay = 7"
-    await rival.race(task.id, change, _end(engine, [task], transition))
+    await rival.race(task.id, change, end(engine, [task]))
     (logged,) = await database.fetch("SELECT * FROM execution_log")
     assert (logged["executor_id"], logged["started_at"]) == (other, datetime(2026, 6, 1, 11, 59, tzinfo=UTC))
     row = await _row(database, task)
     assert (row["remove_at"] - row["finished_at"]).total_seconds() == 7
 
 
-@each_ending
+@pytest.mark.parametrize("transition", [COMPLETE, DEAD], ids=["complete", "dead"])
 async def test_a_task_that_begins_to_be_awaited_while_its_ending_waits_is_held_back(
     engine: Engine, database: Any, rival: Rival, transition: Transition
 ) -> None:
     (task,) = await _queued(database, 1)
     await _claim(engine, [task])
-    held = await rival.race(task.id, "awaited = true", _end(engine, [task], transition, hold_awaited=True))
-    assert [row.awaited for row in held] == ([] if transition is COMPLETE else [True])
+    (held,) = await rival.race(task.id, "awaited = true", _end(engine, [task], transition, hold_awaited=True))
+    assert held["awaited"]
     assert (await _row(database, task))["state"] == "running"
     assert await database.fetchval("SELECT count(*) FROM execution_log") == 0
+
+
+async def test_a_task_that_begins_to_be_awaited_while_its_completion_waits_is_not_completed(
+    engine: Engine, database: Any, rival: Rival
+) -> None:
+    tasks = await _queued(database, 2)
+    await _claim(engine, tasks)
+    held = await rival.race(tasks[0].id, "awaited = true", _complete(engine, tasks))
+    assert [row.id for row in held] == [tasks[1].id]
+    assert (await _row(database, tasks[0]))["state"] == "running"
 
 
 async def test_claims_that_wait_in_a_row_lock_in_the_order_of_the_ids(
@@ -263,10 +284,11 @@ async def test_endings_that_wait_in_a_row_record_each_attempt_once(engine: Engin
     await _claim(engine, tasks)
     async with rival.holding(tasks[0].id, "priority = 0"):
         running = [
-            asyncio.create_task(_end(engine, order, transition))
-            for order, transition in ((tasks, COMPLETE), (tasks[::-1], WAITING))
+            asyncio.create_task(_complete(engine, tasks)),
+            asyncio.create_task(_end(engine, tasks[::-1], WAITING)),
+            asyncio.create_task(_end(engine, tasks, COMPLETE)),
         ]
-        await rival.until_waiting(2)
+        await rival.until_waiting(3)
     endings = await asyncio.wait_for(asyncio.gather(*running), 10)
     assert sorted(row.id for rows in endings for row in rows) == sorted(task.id for task in tasks)
     recorded = {row["id"]: row["state"] for row in await database.fetch("SELECT id, state FROM tasks")}
@@ -277,12 +299,12 @@ async def test_endings_that_wait_in_a_row_record_each_attempt_once(engine: Engin
 
 @each_ending
 async def test_a_claim_and_an_ending_of_overlapping_tasks_wait_for_each_other_only_one_way(
-    engine: Engine, database: Any, rival: Rival, transition: Transition
+    engine: Engine, database: Any, rival: Rival, end: Ending
 ) -> None:
     tasks = await _queued(database, 20)
     await _claim(engine, tasks[::2])
     async with rival.holding(tasks[0].id, "priority = 0"):
-        ending = asyncio.create_task(_end(engine, tasks[::2][::-1], transition))
+        ending = asyncio.create_task(end(engine, tasks[::2][::-1]))
         await rival.until_waiting()
         claim = asyncio.create_task(_claim(engine, tasks[::-1]))
         claimed = await asyncio.wait_for(claim, 10)

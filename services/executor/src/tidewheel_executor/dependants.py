@@ -19,17 +19,10 @@ class Written:
     settled: Settled = NOBODY
 
 
-async def complete_plainly(engine: Engine, completions: Sequence[Completion]) -> Written:
-    """Record completions in one statement; what others depend on is left untouched."""
+async def complete_plainly(engine: Engine, completions: Sequence[Completion]) -> Sequence[Row]:
+    """Record completions that nobody depends on, in one statement, and return their tasks."""
     async with engine.connect() as connection:
-        return Written(await queries.tasks_complete(connection, completions, hold_awaited=True))
-
-
-async def complete_with_dependants(engine: Engine, completions: Sequence[Completion]) -> Written:
-    """Record completions and tell the dependants, as `finish_with_dependants` does with other endings."""
-    async with engine.begin() as connection:
-        rows = await queries.tasks_complete(connection, completions)
-        return Written(rows, await queries.dependants_settle(connection, sorted(row.id for row in rows)))
+        return await queries.tasks_complete(connection, completions)
 
 
 async def finish_plainly(engine: Engine, endings: Endings) -> Written:

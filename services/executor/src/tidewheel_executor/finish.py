@@ -1,10 +1,14 @@
-"""Finishing: what became of a batch's tasks, sealed, recorded in one statement, and told to those who wait for it."""
+"""Finishing: what became of a batch's tasks, sealed, recorded in one statement, and told to those who wait for it.
+
+Most attempts complete tasks that nobody depends on; they have a statement of their own. All others go the long way, and
+so does what that statement did not take.
+"""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,14 +22,7 @@ from tidewheel_common.store.errors import StoreError, is_transient, sqlstate
 from tidewheel_common.store.rows import Row
 from tidewheel_executor import queries
 from tidewheel_executor.claim import Claimed
-from tidewheel_executor.dependants import (
-    NOBODY,
-    Written,
-    complete_plainly,
-    complete_with_dependants,
-    finish_plainly,
-    finish_with_dependants,
-)
+from tidewheel_executor.dependants import NOBODY, complete_plainly, finish_plainly, finish_with_dependants
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.judge import Ended
 from tidewheel_executor.patience import Patience
@@ -47,6 +44,8 @@ Tell = Callable[[Sequence[Ended], queries.Settled], Awaitable[None]]
 
 LaidOut = TypeVar("LaidOut")
 
+Written = TypeVar("Written")
+
 
 class Recorder:
     """Collects how attempts ended and records it.
@@ -57,7 +56,8 @@ class Recorder:
         figures: counts.
         tell: called with what was recorded, after the commit.
         settle: called before anything is recorded: what the attempts have said is readable once they have ended.
-        hot: the same database with plans that are kept; records what nobody depends on. `engine` when there is none.
+        hot: the same database with plans that are kept; records what nobody depends on. Without it completions go
+            the long way, too.
 
     Attributes:
         unrecorded: what is not recorded yet; another thread may take from it.
@@ -74,7 +74,7 @@ class Recorder:
         hot: Engine | None = None,
     ) -> None:
         self._engine = engine
-        self._hot = hot or engine
+        self._hot = hot
         self._sealer = sealer
         self._figures = figures
         self._tell = tell
@@ -101,15 +101,35 @@ class Recorder:
         """
         endings = list(drain(self.unrecorded))
         await self._settle()
-        completed = [ended for ended in endings if _has_completed(ended)]
-        others = [ended for ended in endings if not _has_completed(ended)] if len(completed) < len(endings) else []
-        for piece in (*_pieces(completed), *_pieces(others)):
+        for piece in _pieces(endings):
             await self._record(piece)
 
     async def _record(self, endings: Sequence[Ended]) -> None:
         fp("executor.ran")
+        patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
+        completed = await self._complete(endings, patience)
+        if len(completed) == len(endings):
+            await self._report(endings)
+            return
+        if completed:
+            await self._report([ended for ended in endings if ended.claimed.task_id in completed])
+        await self._record_rest([ended for ended in endings if ended.claimed.task_id not in completed], patience)
+
+    async def _complete(self, endings: Sequence[Ended], patience: Patience) -> set[UUID]:
+        """Record the completions that nobody depends on, and return their tasks."""
+        if self._hot is None or not (completions := _completions(endings, self._sealer)):
+            return set()
         try:
-            recorded = await self._finish(endings)
+            rows = await _write(complete_plainly, self._hot, completions, patience)
+        except StoreError as error:
+            if is_transient(error):
+                raise
+            return set()  # one of them is bad; which one is found out with the rest
+        return {task_id for (task_id,) in rows}
+
+    async def _record_rest(self, endings: Sequence[Ended], patience: Patience) -> None:
+        try:
+            recorded = await self._finish(endings, patience)
         except StoreError as error:
             if len(endings) == 1 or is_transient(error):
                 raise
@@ -118,8 +138,11 @@ class Recorder:
             for ended in endings:
                 await self._record_alone(ended)
             return
+        await self._report(recorded, fenced=len(endings) - len(recorded))
+
+    async def _report(self, recorded: Sequence[Ended], *, fenced: int = 0) -> None:
         fp("executor.finished")
-        self._figures.finished(recorded, fenced=len(endings) - len(recorded))
+        self._figures.finished(recorded, fenced=fenced)
         settled, self._settled = self._settled, NOBODY
         await self._tell(recorded, settled)
         _log_each(recorded)
@@ -133,70 +156,37 @@ class Recorder:
             task_id = str(ended.claimed.task_id)
             log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
 
-    async def _finish(self, endings: Sequence[Ended]) -> Sequence[Ended]:
-        """Record endings of one kind and return those that were still this executor's to record."""
-        patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
-        if _has_completed(endings[0]):
-            return await self._complete(endings, patience)
-        return await self._end(endings, patience)
-
-    async def _complete(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
-        completions = self._completions(endings)
-        rows = (await _write(complete_plainly, self._hot, completions, patience)).rows
-        if len(rows) == len(endings):
-            return endings
-        held = {row.id for row in rows}
-        rest = [completion for completion in completions if completion[0] not in held]
-        written = await _write(complete_with_dependants, self._engine, rest, patience)
-        self._settled += written.settled
-        held.update(row.id for row in written.rows)
-        return _recorded(endings, dict.fromkeys(held, False), patience)
-
-    async def _end(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
-        rows = (await _write(finish_plainly, self._hot, self._endings(endings), patience)).rows
+    async def _finish(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
+        """Record endings and return those that were still this executor's to record."""
+        plainly = self._hot or self._engine
+        rows = (await _write(finish_plainly, plainly, _columns(endings, self._sealer), patience)).rows
         if len(rows) == len(endings) and not any(cancelled or awaited for _, cancelled, awaited in rows):
             return endings
         held = await self._with_dependants(endings, rows, patience)
         cancelled = [ended.cancelled() for ended in endings if held.get(ended.claimed.task_id)]
         if cancelled:
-            rows = (await _write(finish_plainly, self._hot, self._endings(cancelled), patience)).rows
+            rows = (await _write(finish_plainly, plainly, _columns(cancelled, self._sealer), patience)).rows
             held.update(await self._with_dependants(cancelled, rows, patience))
-        return _recorded([*endings, *cancelled], held, patience)
+        decided = {ended.claimed.task_id: ended for ended in [*endings, *cancelled]}
+        # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
+        missing = None if not patience.tried else False
+        fenced = [str(task_id) for task_id in decided if held.get(task_id, missing) is not False]
+        if fenced:
+            log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
+        return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
 
     async def _with_dependants(
         self, endings: Sequence[Ended], rows: Sequence[Row], patience: Patience
-    ) -> dict[UUID, bool]:
+    ) -> dict[Any, bool]:
         """Record what others depend on, too; say of each ending that was held whether it must be decided anew."""
         held = {task_id: cancelled for task_id, cancelled, awaited in rows if not awaited}
         if len(held) < len(rows):
             awaited = {task_id for task_id, _, awaited in rows if awaited}
-            rest = self._endings([ended for ended in endings if ended.claimed.task_id in awaited])
+            rest = _columns([ended for ended in endings if ended.claimed.task_id in awaited], self._sealer)
             written = await _write(finish_with_dependants, self._engine, rest, patience)
             self._settled += written.settled
             held.update((row.id, row.cancelled) for row in written.rows)
         return held
-
-    def _completions(self, endings: Sequence[Ended]) -> list[queries.Completion]:
-        """Lay endings out as `tasks_complete` takes them; results are sealed on the way."""
-        return [
-            (task.task_id, task.attempt, None if outcome.result is None else self._seal(task, outcome.result, "result"))
-            for task, _, outcome, _, _ in endings
-            if isinstance(outcome, Completed)
-        ]
-
-    def _endings(self, endings: Sequence[Ended]) -> queries.Endings:
-        """Lay endings out as `tasks_finish` takes them; errors are sealed on the way."""
-        laid_out = queries.Endings()
-        for task, _, outcome, transition, _ in endings:
-            if isinstance(outcome, Failed | Refused):
-                error = self._seal(task, outcome.error.encode("utf-8", "backslashreplace"), "error")
-                laid_out.add(task.task_id, task.attempt, transition, error=error, error_type=outcome.error_type)
-            else:
-                laid_out.add(task.task_id, task.attempt, transition)
-        return laid_out
-
-    def _seal(self, task: Claimed, data: bytes, field: str) -> bytes:
-        return self._sealer.seal(data, tenant=task.tenant_id, subject=Subject.task(task.task_id), field=field)
 
 
 async def _write(
@@ -209,25 +199,33 @@ async def _write(
             await patience.endure(error)
 
 
-def _recorded(endings: Sequence[Ended], held: Mapping[UUID, bool], patience: Patience) -> Sequence[Ended]:
-    """Return the endings that were recorded.
-
-    Args:
-        endings: what was tried; of a task that was decided anew, the last one counts.
-        held: of each task that its attempt still held, whether it must be decided anew.
-        patience: with which it was tried.
-    """
-    decided = {ended.claimed.task_id: ended for ended in endings}
-    # After a try whose answer was lost, what is not held any more was most likely recorded by that very try.
-    missing = None if not patience.tried else False
-    fenced = [str(task_id) for task_id in decided if held.get(task_id, missing) is not False]
-    if fenced:
-        log.warning("attempts were fenced: their tasks went on without them", task_ids=fenced)
-    return [ended for task_id, ended in decided.items() if held.get(task_id, missing) is False]
+def _completions(endings: Sequence[Ended], sealer: Sealer) -> list[queries.Completion]:
+    """Lay those that completed their tasks out as their statement takes them; results are sealed on the way."""
+    return [
+        (task.task_id, task.attempt, None if outcome.result is None else _seal(sealer, task, outcome.result, "result"))
+        for task, _, outcome, _, _ in endings
+        if isinstance(outcome, Completed)
+    ]
 
 
-def _has_completed(ended: Ended) -> bool:
-    return ended.transition.state is State.COMPLETE
+def _columns(endings: Sequence[Ended], sealer: Sealer) -> queries.Endings:
+    """Lay endings out as the statement takes them; results and errors are sealed on the way."""
+    columns = queries.Endings()
+    for ended in endings:
+        task, outcome = ended.claimed, ended.outcome
+        match outcome:
+            case Completed(result=bytes() as text):
+                columns.add(task.task_id, task.attempt, ended.transition, result=_seal(sealer, task, text, "result"))
+            case Failed() | Refused():
+                error = _seal(sealer, task, outcome.error.encode("utf-8", "backslashreplace"), "error")
+                columns.add(task.task_id, task.attempt, ended.transition, error=error, error_type=outcome.error_type)
+            case _:
+                columns.add(task.task_id, task.attempt, ended.transition)
+    return columns
+
+
+def _seal(sealer: Sealer, task: Claimed, data: bytes, field: str) -> bytes:
+    return sealer.seal(data, tenant=task.tenant_id, subject=Subject.task(task.task_id), field=field)
 
 
 def _pieces(endings: Sequence[Ended]) -> Iterator[list[Ended]]:

@@ -28,16 +28,17 @@ _COMPLETION = ("ids", "attempts", "results")
 
 _ENDING = (
     *("ids", "attempts", "states", "attempt_states", "failures", "losts", "waits", "reasons"),
-    *("errors", "error_types"),
+    *("results", "errors", "error_types"),
 )
 """The columns of endings, as `tasks_finish` names them."""
+
 
 Completion = tuple[UUID, int, bytes | None]
 """A task, the attempt that has completed it, and its sealed result."""
 
 
 class Endings:
-    """How attempts ended that have not completed their tasks, to be recorded together."""
+    """How attempts ended, to be recorded together."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
@@ -52,15 +53,18 @@ class Endings:
         attempt: int,
         transition: Transition,
         *,
+        result: bytes | None = None,
         error: bytes | None = None,
         error_type: str | None = None,
     ) -> None:
-        """Append one ending; `error` is sealed."""
+        """Append one ending; `result` and `error` are sealed."""
         state, attempt_state, failures, lost, wait, reason = transition
-        self._rows.append((task_id, attempt, state, attempt_state, failures, lost, wait, reason, error, error_type))
+        self._rows.append(
+            (task_id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
+        )
 
     def columns(self) -> dict[str, Sequence[Any]]:
-        """Return them column by column."""
+        """Return them column by column. Most have no wait, no reason and no error: what nobody has is left empty."""
         return columns_of(self._rows, _ENDING)
 
 
@@ -140,21 +144,16 @@ async def dependants_settle(connection: Connection, ids: Sequence[UUID], *, now:
 
 
 async def tasks_complete(
-    connection: Connection,
-    completions: Sequence[Completion],
-    *,
-    hold_awaited: bool = False,
-    now: datetime | None = None,
+    connection: Connection, completions: Sequence[Completion], *, now: datetime | None = None
 ) -> Sequence[Row]:
-    """Record completions; return `(id)` of each task that its attempt still held.
+    """Record completions; return `(id)` of each task that its attempt still held and nobody depends on.
 
     Args:
-        connection: where.
+        connection: one that keeps its plans.
         completions: what the attempts came to.
-        hold_awaited: leave untouched, and do not return, what others depend on. Without it the scheduler tells them.
         now: an instant for tests.
     """
-    parameters = {**columns_of(completions, _COMPLETION), "hold_awaited": hold_awaited, "now": now}
+    parameters = {**columns_of(completions, _COMPLETION), "now": now}
     return await connection.execute(STATEMENTS["tasks_complete"], parameters)
 
 

@@ -67,9 +67,9 @@ ORDER BY turn, place, parent_id;
 
 -- name: tasks_complete :many
 -- transition: running -> complete
--- Record attempts that have completed their tasks, and return those that were still theirs to record. What others depend on
--- is left untouched where `hold_awaited` says so: it ends in their transaction. The row is all that is kept of the attempt.
--- Its plan is kept, as that of the claim.
+-- Record attempts that have completed their tasks, as most do, and return those that were still theirs to record. What others
+-- depend on is left untouched: `tasks_finish` is for what is not returned. The row is all that is kept of the attempt.
+-- Its plan is kept, as that of the claim; with another one it would not lock in the order of the ids.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 )
@@ -88,15 +88,14 @@ FROM (
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:results AS bytea[])) AS e(id, attempt, result)
     ORDER BY id
 ) AS h CROSS JOIN moment AS m
-WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'running' AND t.attempt = h.attempt
-    AND NOT (t.awaited AND CAST(:hold_awaited AS boolean))
+WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'running' AND t.attempt = h.attempt AND NOT t.awaited
 RETURNING t.id;
 
 -- name: tasks_finish :many
--- transition: running -> waiting, running -> dead, running -> cancelled
--- Record attempts that have not completed their tasks, with their rows in the execution log, and return what was still theirs
--- to record; a task that would wait for another attempt although somebody has asked for its cancellation is returned
--- untouched, to be decided anew. So is one that would end while others depend on it, where `hold_awaited` says so.
+-- transition: running -> complete, running -> waiting, running -> dead, running -> cancelled
+-- Record how attempts ended, and log those that have not completed their tasks; return what was still theirs to record. A task
+-- that would wait for another attempt although somebody has asked for its cancellation is returned untouched, to be decided anew.
+-- So is one that would end while others depend on it, where `hold_awaited` says so: it ends in their transaction.
 -- Its plan is kept, as that of the claim.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
@@ -107,8 +106,8 @@ WITH moment AS MATERIALIZED (
         FROM unnest(
             CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:attempt_states AS text[]),
             CAST(:failures AS integer[]), CAST(:losts AS integer[]), CAST(:waits AS double precision[]),
-            CAST(:reasons AS text[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
-        ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, error, error_type)
+            CAST(:reasons AS text[]), CAST(:results AS bytea[]), CAST(:errors AS bytea[]), CAST(:error_types AS text[])
+        ) AS e(id, attempt, state, attempt_state, failures, lost, wait, reason, result, error, error_type)
         ORDER BY id
     ) AS e
     CROSS JOIN LATERAL (
@@ -124,6 +123,7 @@ WITH moment AS MATERIALIZED (
     SET state = h.state,
         failures = h.failures,
         lost = h.lost,
+        result = h.result,
         error = h.error,
         error_type = h.error_type,
         reason = h.reason,
@@ -133,7 +133,7 @@ WITH moment AS MATERIALIZED (
         remove_at = CASE WHEN h.wait IS NULL THEN m.now + least(t.removal_delay, 3153600000) * interval '1 second' END,
         queued_at = NULL,
         lease_until = NULL,
-        executor_id = NULL
+        executor_id = CASE WHEN h.state = 'complete' THEN t.executor_id END
     FROM held AS h CROSS JOIN moment AS m
     WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'running' AND t.attempt = h.attempt
         AND NOT h.cancelled AND NOT h.awaited
@@ -141,7 +141,7 @@ WITH moment AS MATERIALIZED (
     INSERT INTO attempts (task_id, attempt, tenant_id, executor_id, state, started_at, finished_at, error, error_type)
     SELECT h.id, h.attempt, h.tenant_id, h.executor_id, h.attempt_state, h.started_at, m.now, h.error, h.error_type
     FROM held AS h CROSS JOIN moment AS m
-    WHERE NOT h.cancelled AND NOT h.awaited
+    WHERE h.state <> 'complete' AND NOT h.cancelled AND NOT h.awaited
     ON CONFLICT (task_id, attempt) DO NOTHING
 )
 SELECT id, cancelled, awaited FROM held;

@@ -77,7 +77,7 @@ async def tasks_accept(
 def _task_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
     rows = [row for submission in submissions for row in submission.rows]
     places = [place for place, submission in enumerate(submissions) for _ in submission.rows]
-    return {"places": places if len(submissions) > 1 else [0], **columns_of(rows, _COLUMNS, alike=_ALIKE)}
+    return {"places": places if len(submissions) > 1 else places[:1], **columns_of(rows, _COLUMNS, alike=_ALIKE)}
 
 
 def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:

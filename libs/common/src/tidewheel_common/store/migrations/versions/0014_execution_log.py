@@ -1,6 +1,7 @@
 """The attempt that completed a task is kept in the task's own row (ADR 57); a view has it beside the others.
 
-Until now each had a row in `attempts`, too. Those that are there stay, and the view prefers them.
+Until now each had a row in `attempts`, too. Those that are there stay, and the view prefers them. The way back writes
+the rows that are missing, so the services have to be back before.
 """
 
 from alembic import op
