@@ -297,12 +297,19 @@ class Lifecycle(RuleBasedStateMachine):
         return row is not None and (row.state, row.attempt) == (State.RUNNING, attempt.number)
 
     def _finishing(self, attempt: Attempt, outcome: Outcome) -> Act:
-        if isinstance(outcome, Completed):
-            completions = [(attempt.task_id, attempt.number, outcome.result)]
-            return lambda c: executor.tasks_complete(c, completions, now=self.world.now)
+        """As executors do: a completion the short way, and the long way what that one has not taken."""
         endings = executor.Endings()
         endings.add(attempt.task_id, attempt.number, decide(attempt.standing, outcome, jitter=0.5))
-        return lambda c: executor.tasks_finish(c, endings, now=self.world.now)
+        completion = (attempt.task_id, attempt.number, b"1")
+
+        async def finish(connection: Connection) -> list[bool]:
+            taken: Sequence[Any] = ()
+            if isinstance(outcome, Completed):
+                taken = await executor.tasks_complete(connection, [completion], now=self.world.now)
+            rest = () if taken else await executor.tasks_finish(connection, endings, now=self.world.now)
+            return [*(False for _ in taken), *(row.cancelled for row in rest)]
+
+        return finish
 
     @rule(target=attempts, count=st.integers(1, 3))
     def others_run_what_lost_executors_held(self, count: int) -> Any:
