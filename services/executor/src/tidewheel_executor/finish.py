@@ -44,7 +44,7 @@ Tell = Callable[[Sequence[Ended], queries.Settled], Awaitable[None]]
 
 LaidOut = TypeVar("LaidOut")
 
-Written = TypeVar("Written")
+Answer = TypeVar("Answer")
 
 
 class Recorder:
@@ -190,8 +190,8 @@ class Recorder:
 
 
 async def _write(
-    write: Callable[[Engine, LaidOut], Awaitable[Written]], engine: Engine, laid_out: LaidOut, patience: Patience
-) -> Written:
+    write: Callable[[Engine, LaidOut], Awaitable[Answer]], engine: Engine, laid_out: LaidOut, patience: Patience
+) -> Answer:
     while True:
         try:
             return await write(engine, laid_out)
