@@ -67,6 +67,24 @@ async def _row(database: Any, task: Queued) -> Any:
     return await database.fetchrow("SELECT * FROM tasks WHERE id = $1", task.id)
 
 
+async def _logged(database: Any) -> dict[str, Any]:
+    (entry,) = await database.fetch("SELECT * FROM execution_log")
+    return dict(entry)
+
+
+def _entry(task: Queued, state: str, finished_at: datetime, **errors: Any) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "attempt": 1,
+        "tenant_id": task.tenant_id,
+        "executor_id": EXECUTOR,
+        "state": state,
+        "started_at": NOW,
+        "finished_at": finished_at,
+        **errors,
+    }
+
+
 COMPLETE = Transition(state=State.COMPLETE, attempt_state="complete", failures=2, lost=0)
 WAITING = Transition(state=State.WAITING, attempt_state="failed", failures=1, lost=0, wait=30.0)
 DEAD = Transition(state=State.DEAD, attempt_state="failed", failures=5, lost=0, reason=Reason.ATTEMPTS_EXHAUSTED)
@@ -190,18 +208,7 @@ async def test_completing_records_the_task_and_the_log_shows_its_attempt(
     assert (row["lease_until"], row["queued_at"], row["ready_at"], row["wait_until"]) == (None,) * 4
     assert (row["finished_at"], row["remove_at"]) == (then, then + timedelta(seconds=60))
     assert await database.fetchval("SELECT count(*) FROM attempts") == 0
-    (logged,) = await database.fetch("SELECT * FROM execution_log")
-    assert dict(logged) == {
-        "task_id": task.id,
-        "attempt": 1,
-        "tenant_id": task.tenant_id,
-        "executor_id": EXECUTOR,
-        "state": "complete",
-        "started_at": NOW,
-        "finished_at": then,
-        "error": None,
-        "error_type": None,
-    }
+    assert await _logged(database) == _entry(task, "complete", then, error=None, error_type=None)
 
 
 async def test_an_attempt_that_an_older_release_has_logged_is_shown_once(engine: Engine, database: Any) -> None:
@@ -234,18 +241,7 @@ async def test_finishing_records_the_task_and_its_attempt(
     assert row["wait_until"] == (then + timedelta(seconds=30) if is_waiting else None)
     assert row["finished_at"] == (None if is_waiting else then)
     assert row["remove_at"] == (None if is_waiting else then + timedelta(seconds=60))
-    (logged,) = await database.fetch("SELECT * FROM execution_log")
-    assert dict(logged) == {
-        "task_id": task.id,
-        "attempt": 1,
-        "tenant_id": task.tenant_id,
-        "executor_id": EXECUTOR,
-        "state": transition.attempt_state,
-        "started_at": NOW,
-        "finished_at": then,
-        "error": b"sealed",
-        "error_type": "E",
-    }
+    assert await _logged(database) == _entry(task, transition.attempt_state, then, error=b"sealed", error_type="E")
 
 
 @pytest.mark.parametrize("change", ["attempt = 2", "state = 'queued', lease_until = NULL"])
