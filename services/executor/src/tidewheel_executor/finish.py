@@ -109,6 +109,7 @@ class Recorder:
         patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
         completed = await self._complete(endings, patience)
         if len(completed) == len(endings):
+            fp("executor.finished")
             await self._report(endings)
             return
         if completed:
@@ -138,10 +139,10 @@ class Recorder:
             for ended in endings:
                 await self._record_alone(ended)
             return
+        fp("executor.finished")
         await self._report(recorded, fenced=len(endings) - len(recorded))
 
     async def _report(self, recorded: Sequence[Ended], *, fenced: int = 0) -> None:
-        fp("executor.finished")
         self._figures.finished(recorded, fenced=fenced)
         settled, self._settled = self._settled, NOBODY
         await self._tell(recorded, settled)
