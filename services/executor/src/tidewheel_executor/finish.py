@@ -108,13 +108,13 @@ class Recorder:
         fp("executor.ran")
         patience = Patience(max(ended.claimed.lease_ends for ended in endings) + MARGIN)
         completed = await self._complete(endings, patience)
-        if len(completed) == len(endings):
-            fp("executor.finished")
-            await self._report(endings)
-            return
-        if completed:
-            await self._report([ended for ended in endings if ended.claimed.task_id in completed])
-        await self._record_rest([ended for ended in endings if ended.claimed.task_id not in completed], patience)
+        recorded, fenced = endings, 0
+        if len(completed) < len(endings):
+            rest = [ended for ended in endings if ended.claimed.task_id not in completed]
+            finished, fenced = await self._record_rest(rest, patience)
+            recorded = [*(ended for ended in endings if ended.claimed.task_id in completed), *finished]
+        fp("executor.finished")
+        await self._report(recorded, fenced=fenced)
 
     async def _complete(self, endings: Sequence[Ended], patience: Patience) -> set[UUID]:
         """Record the completions that nobody depends on, and return their tasks."""
@@ -128,34 +128,28 @@ class Recorder:
             return set()  # one of them is bad; which one is found out with the rest
         return {task_id for (task_id,) in rows}
 
-    async def _record_rest(self, endings: Sequence[Ended], patience: Patience) -> None:
+    async def _record_rest(self, endings: Sequence[Ended], patience: Patience) -> tuple[Sequence[Ended], int]:
+        """Record the other endings; return those that are recorded, and count those that were fenced."""
         try:
             recorded = await self._finish(endings, patience)
         except StoreError as error:
-            if len(endings) == 1 or is_transient(error):
+            if is_transient(error):
                 raise
+            if len(endings) == 1:
+                task_id = str(endings[0].claimed.task_id)
+                log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
+                return (), 0
             # One bad row must not take its neighbours along.
             log.warning("finish refused, going one by one", tasks=len(endings), error_type=type(error).__name__)
-            for ended in endings:
-                await self._record_alone(ended)
-            return
-        fp("executor.finished")
-        await self._report(recorded, fenced=len(endings) - len(recorded))
+            singly = [await self._record_rest([ended], patience) for ended in endings]
+            return [ended for recorded, _ in singly for ended in recorded], sum(fenced for _, fenced in singly)
+        return recorded, len(endings) - len(recorded)
 
-    async def _report(self, recorded: Sequence[Ended], *, fenced: int = 0) -> None:
+    async def _report(self, recorded: Sequence[Ended], *, fenced: int) -> None:
         self._figures.finished(recorded, fenced=fenced)
         settled, self._settled = self._settled, NOBODY
         await self._tell(recorded, settled)
         _log_each(recorded)
-
-    async def _record_alone(self, ended: Ended) -> None:
-        try:
-            await self._record([ended])
-        except StoreError as error:
-            if is_transient(error):
-                raise
-            task_id = str(ended.claimed.task_id)
-            log.error("ending cannot be recorded; its lease will end", task_id=task_id, sqlstate=sqlstate(error))  # noqa: TRY400 -- the traceback is ours
 
     async def _finish(self, endings: Sequence[Ended], patience: Patience) -> Sequence[Ended]:
         """Record endings and return those that were still this executor's to record."""
