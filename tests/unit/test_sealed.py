@@ -5,12 +5,16 @@ from uuid import UUID
 import pytest
 
 from tidewheel_common.crypto.keyring import Keyring
-from tidewheel_common.crypto.sealed import Sealer, Subject, Unsealable
+from tidewheel_common.crypto.sealed import VERSION, Sealer, Subject, Unsealable
 
 TENANT, TASK, SCHEDULE = UUID(int=1), UUID(int=2), UUID(int=3)
 NEW, OLD = bytes(range(32)), bytes(range(32, 64))
 NONCE = bytes(range(12))
-GOLDEN = "01000432303236000102030405060708090a0bc22311c20acc865cae8916096fa203543c86aed3"
+GOLDEN = {
+    1: "01000432303236000102030405060708090a0bc22311c20acc865cae8916096fa203543c86aed3",
+    2: "02000432303236000102030405060708090a0b07c4fd991131f775ad2a78e9f9cc345675764014",
+}
+"""What each version has made of the same bytes, once and for all."""
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def opened(sealer: Sealer, sealed: bytes) -> bytes:
 
 def test_the_envelope_is_version_binding_key_id_nonce_and_ciphertext(sealer: Sealer) -> None:
     sealed = sealer.seal(b"{}", tenant=TENANT, subject=Subject.task(TASK), field="payload")
-    assert sealed[:7] == b"\x01\x00\x042026"
+    assert sealed[:7] == b"\x02\x00\x042026"
     assert sealed[7:19] == NONCE
     assert len(sealed) == 19 + len(b"{}") + 16
 
@@ -32,8 +36,28 @@ def test_the_envelope_is_version_binding_key_id_nonce_and_ciphertext(sealer: Sea
 def test_values_that_were_sealed_by_this_release_open_in_every_later_one(sealer: Sealer) -> None:
     """A change of the derivation or of the envelope would lose every payload: it needs a new version."""
     golden = sealer.seal(b"kept", tenant=TENANT, subject=Subject.task(TASK), field="payload")
-    assert golden.hex() == GOLDEN
-    assert opened(sealer, bytes.fromhex(GOLDEN)) == b"kept"
+    assert golden.hex() == GOLDEN[VERSION]
+
+
+@pytest.mark.parametrize("version", GOLDEN)
+def test_values_that_were_sealed_by_an_earlier_release_open(sealer: Sealer, version: int) -> None:
+    assert opened(sealer, bytes.fromhex(GOLDEN[version])) == b"kept"
+
+
+def test_what_two_subjects_of_one_minute_have_sealed_does_not_open_for_the_other(sealer: Sealer) -> None:
+    """They share a key, and are told apart by the additional data."""
+    mine, other = UUID(int=(1 << 96) + 1), UUID(int=(1 << 96) + 2)
+    sealed = sealer.seal(b"{}", tenant=TENANT, subject=Subject.task(mine), field="payload")
+    assert sealer.open(sealed, tenant=TENANT, task_id=mine, schedule_id=None, field="payload") == b"{}"
+    with pytest.raises(Unsealable, match="does not open"):
+        sealer.open(sealed, tenant=TENANT, task_id=other, schedule_id=None, field="payload")
+
+
+def test_each_stretch_of_time_has_a_key_of_its_own(sealer: Sealer) -> None:
+    """The same nonce and the same bytes: under one key the first ciphertexts would be alike."""
+    subjects = [Subject.task(UUID(int=minute << 96)) for minute in range(3)]
+    texts = {sealer.seal(b"same bytes", tenant=TENANT, subject=each, field="payload")[19:29] for each in subjects}
+    assert len(texts) == 3
 
 
 def test_every_seal_takes_a_fresh_nonce() -> None:
@@ -79,7 +103,7 @@ def test_a_value_that_is_cut_short_is_refused(sealer: Sealer, length: int) -> No
         opened(sealer, sealed[:length])
 
 
-@pytest.mark.parametrize(("head", "says"), [(b"\x02\x00\x00", "has version 2"), (b"\x01\x07\x00", "unknown binding 7")])
+@pytest.mark.parametrize(("head", "says"), [(b"\x03\x00\x00", "has version 3"), (b"\x02\x07\x00", "unknown binding 7")])
 def test_an_envelope_from_elsewhere_is_refused(sealer: Sealer, head: bytes, says: str) -> None:
     with pytest.raises(Unsealable, match=says):
         opened(sealer, head + bytes(100))
