@@ -76,9 +76,8 @@ class Family:
                 connection,
                 ids=ids,
                 attempts=await self._attempts(ids),
+                leases=[310.0] * len(ids),
                 executor_id=UUID(int=1),
-                default_timeout=300.0,
-                grace=10.0,
             )
         assert len(claimed) == len(ids)
         await self.finish([(row.id, row.attempt) for row in claimed], transition)

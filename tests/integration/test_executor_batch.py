@@ -3,10 +3,10 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -16,6 +16,7 @@ from tests.execution import KEYRING, LONG_AGO, World, opened_world
 from tidewheel_common.crypto.keyring import Keyring
 from tidewheel_common.crypto.sealed import Sealer
 from tidewheel_common.process.tracing import current_traceparent
+from tidewheel_common.store.engine import Connection
 from tidewheel_common.streams.keys import WAKE_FINAL, WAKE_SCHEDULER
 from tidewheel_executor import queries
 
@@ -110,24 +111,29 @@ def test_each_task_of_a_batch_stands_alone(world: World) -> None:
     assert [world.row(task)["state"] for task in bad] == ["waiting", "dead", "dead"]
 
 
-def test_payloads_that_are_too_large_together_are_claimed_one_after_the_other(
+def test_payloads_that_are_too_large_together_are_read_one_after_the_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together: list[int] = []
+    read: list[list[UUID]] = []
+    as_it_is = queries.payloads_read
+
+    async def watched(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+        found = await as_it_is(connection, ids)
+        read.append(list(found))
+        return found
 
     @world.handler(name="t.large")
     def large(text: str) -> int:
-        [row] = world.fetch("SELECT count(*) FROM tasks WHERE state = 'running'")
-        together.append(row[0])
         return len(text)
 
+    monkeypatch.setattr(queries, "payloads_read", watched)
     monkeypatch.setattr(queries, "PAYLOAD_BYTES", 1000)
     tasks = [world.queue("t.large", {"text": "x" * size}) for size in (700, 700, 5000, 700, 1)]
     stale = world.queue("t.large", {"text": ""}, expires_at=LONG_AGO)
     world.run(*tasks[:2], stale, *tasks[2:])
 
     assert [world.result(task) for task in tasks] == [700, 700, 5000, 700, 1]
-    assert together == [2, 2, 1, 2, 2]
+    assert read == [[task.id for task in some] for some in (tasks[:2], tasks[2:3], tasks[3:4])]
     assert world.row(stale)["state"] == "queued"
     assert world.child.registry.get_sample_value("tidewheel_executor_stale_total") == 1
 

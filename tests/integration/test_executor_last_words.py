@@ -39,9 +39,7 @@ async def engine(database_url: str) -> AsyncIterator[Engine]:
 async def _claim(engine: Engine, task_id: UUID, connections: list[Any]) -> Any:
     async with engine.connect() as connection:
         connections.append(connection._driver)
-        return await queries.tasks_claim(
-            connection, ids=[task_id], attempts=[0], executor_id=EXECUTOR, default_timeout=300.0, grace=10.0
-        )
+        return await queries.tasks_claim(connection, ids=[task_id], attempts=[0], leases=[310.0], executor_id=EXECUTOR)
 
 
 async def test_a_claim_that_is_committed_after_its_child_was_reported_dead_is_found(

@@ -36,12 +36,11 @@ async def database(database_url: str) -> AsyncIterator[Any]:
 
 
 async def _claim(engine: Engine, tasks: Sequence[Queued], **options: Any) -> Sequence[Any]:
-    given = {"executor_id": EXECUTOR, "default_timeout": 300.0, "grace": 10.0, "now": NOW, **options}
+    given = {"executor_id": EXECUTOR, "leases": [30.0] * len(tasks), "now": NOW, **options}
     async with engine.connect() as connection:
-        rows = await queries.tasks_claim(
+        return await queries.tasks_claim(
             connection, ids=[task.id for task in tasks], attempts=[task.attempt for task in tasks], **given
         )
-    return sorted(rows, key=lambda row: row.place)
 
 
 async def _finish(engine: Engine, *endings: tuple[Queued, Transition], **columns: Any) -> Sequence[Any]:
@@ -133,22 +132,41 @@ async def test_a_claim_takes_a_task_up_to_its_expiry(engine: Engine, database: A
     assert len(await _claim(engine, [task])) == 1
 
 
-async def test_a_lease_counts_what_runs_before_it(engine: Engine, database: Any) -> None:
-    tasks = [await insert(database, "demo.noop", timeout=timeout) for timeout in (5.0, None, 7.0)]
-
-    leases = [row.lease for row in await _claim(engine, list(reversed(tasks)))]
-    assert leases == [17.0, 317.0, 322.0]
-
-
-async def test_a_lease_need_not_outlast_the_batch(engine: Engine, database: Any) -> None:
+async def test_a_claim_gives_each_task_its_lease_in_whatever_order(engine: Engine, database: Any) -> None:
     tasks = [await insert(database, "demo.noop") for _ in range(3)]
-    assert [row.lease for row in await _claim(engine, tasks, hard_limit=305.0)] == [310.0, 315.0, 315.0]
+    await _claim(engine, tasks[::-1], leases=[1.0, 2.0, 3.0])
+    leases = [(await _row(database, task))["lease_until"] - NOW for task in tasks]
+    assert leases == [timedelta(seconds=seconds) for seconds in (3, 2, 1)]
 
 
-@pytest.mark.parametrize("timeout", [1e300, float("inf"), float("nan")])
-async def test_an_absurd_timeout_spoils_nothing(engine: Engine, database: Any, timeout: float) -> None:
-    tasks = [await insert(database, "demo.noop", timeout=each) for each in (timeout, 1.0)]
-    assert len(await _claim(engine, tasks)) == 2
+async def test_a_claim_leaves_payloads_behind_that_are_too_large_together(
+    engine: Engine, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = await insert(database, "demo.noop"), await insert(database, "demo.noop", sealed=b"x" * 5000)
+    monkeypatch.setattr(queries, "PAYLOAD_BYTES", 2 * 4999)
+
+    claimed = {row.id: row.payload for row in await _claim(engine, [small, large])}
+
+    assert claimed == {small.id: (await _row(database, small))["payload"], large.id: None}
+
+
+async def test_payloads_are_read_in_order_as_far_as_there_is_room(
+    engine: Engine, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = (3000, 100, 899, 1, 1)
+    tasks = [await insert(database, "demo.noop", sealed=b"x" * size) for size in sizes]
+    gone = uuid4()
+    monkeypatch.setattr(queries, "PAYLOAD_BYTES", 1000)
+
+    async def read(*ids: UUID) -> dict[UUID, int | None]:
+        async with engine.connect() as connection:
+            found = await queries.payloads_read(connection, ids)
+        return {task_id: None if payload is None else len(payload) for task_id, payload in found.items()}
+
+    first, *rest = (task.id for task in tasks)
+    assert await read(first, *rest) == {first: 3000}
+    assert await read(*rest) == dict(zip(rest[:3], sizes[1:4], strict=True))
+    assert await read(gone, first) == {gone: None, first: 3000}
 
 
 async def test_two_claims_of_the_same_hints_share_them_without_a_deadlock(engine: Engine, database: Any) -> None:

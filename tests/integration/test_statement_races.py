@@ -100,9 +100,8 @@ async def _claim(engine: Engine, tasks: Sequence[Queued], executor: UUID = EXECU
             connection,
             ids=[task.id for task in tasks],
             attempts=[task.attempt for task in tasks],
+            leases=[310.0] * len(tasks),
             executor_id=executor,
-            default_timeout=300.0,
-            grace=10.0,
             now=NOW,
         )
 

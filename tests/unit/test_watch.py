@@ -20,7 +20,7 @@ def watching(relieve: Relieve[int, str]) -> Iterator[Watch[int, str]]:
 
 
 def test_each_task_is_taken_by_one_thread_alone() -> None:
-    rest = Rest(range(5000), range(5000, 10_000), deque[str]())
+    rest = Rest(range(5000), range(5000, 10_000), [], deque[str]())
     start = threading.Barrier(2)
     theirs: list[int] = []
 
@@ -49,7 +49,7 @@ def test_what_is_given_back_is_not_owed_any_more() -> None:
     with watching(relieve) as watch:
         for batch in (0, 10):  # one watch, one batch after the other
             done.clear()
-            rest = Rest([batch + 1, batch + 2], [batch + 3], deque([f"end of {batch}"]))
+            rest = Rest([batch + 1, batch + 2], [batch + 3], [], deque([f"end of {batch}"]))
             assert rest.next_first() == batch + 1
             watch.begin(rest)
             assert done.wait(PATIENCE)
@@ -70,7 +70,7 @@ def test_what_could_not_be_given_back_is_tried_again_and_owed_until_then() -> No
         done.set()
 
     with watching(relieve) as watch:
-        rest = Rest([1, 2], [], deque(["end"]))
+        rest = Rest([1, 2], [], [], deque(["end"]))
         watch.begin(rest)
         assert failed.wait(PATIENCE)
         assert (rest.owed, rest.unsaid) == ([1, 2], ["end"])
@@ -87,9 +87,9 @@ def test_a_batch_that_has_ended_is_left_alone() -> None:
         raise OSError
 
     with watching(relieve) as watch:
-        watch.begin(Rest([1], [], deque(["end"])))
+        watch.begin(Rest([1], [], [], deque(["end"])))
         assert tries.acquire(timeout=PATIENCE)
         assert watch.end() == ([1], ["end"])
-        watch.begin(Rest([2], [], deque[str]()))
+        watch.begin(Rest([2], [], [], deque[str]()))
         assert tries.acquire(timeout=PATIENCE)
         assert watch.end() == ([2], [])

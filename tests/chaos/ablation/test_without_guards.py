@@ -58,7 +58,7 @@ GUARDS = {
     "state in claim": Guard(
         executor,
         "tasks_claim",
-        ("t.state = 'queued'\n            AND ", " AND t.state = 'queued'"),
+        ("t.state = 'queued' AND ",),
         scenarios.a_hint_comes_after_its_task_was_taken_back,
     ),
     "state in cancel": Guard(
@@ -128,12 +128,12 @@ def test_the_attempt_in_the_claim_is_not_what_keeps_two_from_running(
     hint would claim it together with neighbours, and a handler that kills its process would take them along.
     """
     late = scenarios.a_hint_of_an_old_attempt_comes_late
-    without(monkeypatch, executor, "tasks_claim", "\n            AND t.attempt = h.attempt")
+    without(monkeypatch, executor, "tasks_claim", " AND t.attempt = h.attempt")
     for scenario in (late, scenarios.two_claim_one_hint, scenarios.a_hint_comes_after_its_task_was_taken_back):
         play(database_url, scenario)
 
     # With neither, nothing is left to stop it.
-    without(monkeypatch, executor, "tasks_claim", "t.state = 'queued'\n            AND ", " AND t.state = 'queued'")
+    without(monkeypatch, executor, "tasks_claim", "t.state = 'queued'", instead="true")
     with pytest.raises(NOTICED):
         play(database_url, scenarios.a_hint_of_an_ended_attempt_comes_again)
 

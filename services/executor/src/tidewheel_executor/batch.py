@@ -19,17 +19,17 @@ from tidewheel_common.store.engine import Engine
 from tidewheel_common.streams.hint import Hint
 from tidewheel_executor.aborts import Aborts
 from tidewheel_executor.attempt import Attempt, coroutine_task, make_request
-from tidewheel_executor.claim import Claimed, Terms, claim, left_over, read_hints
+from tidewheel_executor.claim import Claimed, Terms, claim, read_hints
 from tidewheel_executor.explain import REQUEUE_PAUSE
 from tidewheel_executor.figures import Figures
 from tidewheel_executor.finish import FLUSH_AFTER, Recorder, Tell
 from tidewheel_executor.handlers import Handler, Handlers
 from tidewheel_executor.judge import Ended, Item, Judge
 from tidewheel_executor.limits import SoftLimit
-from tidewheel_executor.parents import read_parents
 from tidewheel_executor.payload import open_parents, open_payload, put_parents
 from tidewheel_executor.run import ends_the_process, run_async, run_def
 from tidewheel_executor.scribe import Scribe
+from tidewheel_executor.supplies import is_complete, supply
 from tidewheel_executor.watch import Rest, Watch
 
 T = TypeVar("T")
@@ -95,41 +95,40 @@ class Batch:
         kit.limit.guard()
         hints: Sequence[Hint] = self._served(read_hints(bundles))
         fp("executor.hinted")
-        while hints:
-            hints = self._run(hints, hard_limit)
+        if hints:
+            self._run(hints, hard_limit)
         return dict(self._durations)
 
-    def _run(self, hints: Sequence[Hint], hard_limit: float | None) -> Sequence[Hint]:
-        """Run as many tasks as there is room for, and return the hints that are left."""
+    def _run(self, hints: Sequence[Hint], hard_limit: float | None) -> None:
         kit = self._kit
         claimed = kit.enter(claim(kit.hot, hints, kit.terms, hard_limit=hard_limit))
         fp("executor.claimed")
-        left = left_over(hints, claimed)
-        kit.figures.claimed(hinted=len(hints) - len(left), claimed=len(claimed))
-        waiting: Sequence[Claimed] = claimed
+        kit.figures.claimed(hinted=len(hints), claimed=len(claimed))
+        waiting = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
         try:
             while waiting:
-                ready, waiting = self._with_parents(waiting)
-                self._run_claimed(ready)
+                ready, waiting = self._supplied(waiting)
+                waiting = self._run_supplied(ready, waiting)
         finally:
-            if waiting:  # and this process ends
-                self._leave(waiting)
+            self._leave([task for task, _ in waiting])  # none, unless this process ends
+            if self._recorder.unrecorded:
                 kit.enter(self._recorder.flush())
-        return left
 
-    def _with_parents(self, claimed: Sequence[Claimed]) -> tuple[Sequence[Claimed], Sequence[Claimed]]:
-        """Read what the first tasks need of their parents, and return these tasks and the others."""
-        if not any(task.linked for task in claimed):
-            return claimed, ()
-        ready, waiting = self._kit.enter(read_parents(self._kit.engine, claimed))
-        return ready, waiting
+    def _supplied(self, claimed: list[Runnable]) -> tuple[list[Runnable], list[Runnable]]:
+        """Read what the first tasks need besides their rows, and return these tasks and the others."""
+        if all(is_complete(task) for task, _ in claimed):
+            return claimed, []
+        tasks = self._kit.enter(supply(self._kit.engine, [task for task, _ in claimed]))
+        ready = [(task, handler) for task, (_, handler) in zip(tasks, claimed, strict=False)]
+        return ready, claimed[len(ready) :]
 
-    def _run_claimed(self, claimed: Sequence[Claimed]) -> None:
+    def _run_supplied(self, ready: Sequence[Runnable], waiting: Sequence[Runnable]) -> list[Runnable]:
+        """Run tasks, and return those of the others that are still this process's."""
         kit = self._kit
-        found = [(task, handler) for task in claimed if (handler := self._handler_of(task)) is not None]
         rest = Rest(
-            (pair for pair in found if not pair[1].is_async),
-            (pair for pair in found if pair[1].is_async),
+            (pair for pair in ready if not pair[1].is_async),
+            (pair for pair in ready if pair[1].is_async),
+            waiting,
             self._recorder.unrecorded,
         )
         if len(rest) > 1:
@@ -143,6 +142,7 @@ class Batch:
             self._leave([task for task, _ in owed])
             self._recorder.unrecorded.extend(unsaid)
             kit.enter(self._recorder.flush())
+        return rest.drain_waiting()
 
     def _served(self, hints: Sequence[Hint]) -> list[Hint]:
         """Leave out what this worker cannot run, and sort by the order of running, which decides about the leases."""

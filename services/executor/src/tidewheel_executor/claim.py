@@ -1,10 +1,11 @@
 """Claiming: from hints that may be late or doubled to tasks that this executor, and no other, runs now."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,6 +22,9 @@ CLAIM_PATIENCE = 15.0
 """Seconds for which a claim waits for PostgreSQL to come back. After that the hints are dropped: their tasks are
 `queued`, and the dispatcher sends them again when they are overdue."""
 
+LONGEST = 365 * 86400.0
+"""Seconds that a task may take at the most; an instant so far away can still be written."""
+
 NO_PARENTS: Mapping[UUID, bytes | None] = MappingProxyType({})
 
 
@@ -31,7 +35,8 @@ class Claimed(NamedTuple):
     tenant_id: UUID
     handler: str
     queue: str
-    payload: bytes
+    payload: bytes | None
+    """None while it is still to be read: it is large."""
     attempt: int
     failures: int
     lost: int
@@ -78,9 +83,7 @@ def read_hints(bundles: Sequence[str]) -> list[Hint]:
 async def claim(
     engine: Engine, hints: Sequence[Hint], terms: Terms, *, hard_limit: float | None = None
 ) -> list[Claimed]:
-    """Claim what the hints speak of, in one statement, and return it in their order.
-
-    What is missing was stale, or is left over.
+    """Claim what the hints speak of, in one statement, and return it in their order; what is missing was stale.
 
     Args:
         engine: the database.
@@ -97,28 +100,39 @@ async def claim(
     rows, started = await _claim(engine, hints, terms, hard_limit, patience)
     if patience.tried:
         # An answer that was lost may have been a yes: what it claimed nobody runs.
-        got = {row.id for row in rows}
-        await give_back(engine, terms.executor_id, [hint for hint in hints if hint.task_id not in got])
-    return [_claimed(row, hints, started) for row in rows]
+        await give_back(engine, terms.executor_id, [hint for hint in hints if (hint.task_id, hint.attempt) not in rows])
+    return [
+        _claimed(row, hint, terms, started, lease)
+        for hint, lease in zip(hints, leases(hints, terms, hard_limit), strict=True)
+        if (row := rows.get((hint.task_id, hint.attempt))) is not None
+    ]
 
 
-def left_over(hints: Sequence[Hint], claimed: Sequence[Claimed]) -> Sequence[Hint]:
-    """Return the hints that a claim left for the next one: those behind its last task, when there was no room for more.
+def leases(hints: Sequence[Hint], terms: Terms, hard_limit: float | None) -> list[float]:
+    """Return for how many seconds each task is to be held: until all before it, and itself, have had their time.
+
+    After its hard limit the child of a batch is killed, so no lease need be longer.
 
     Args:
-        hints: what was to be claimed, in its order.
-        claimed: what came of it.
+        hints: in the order in which the tasks will run.
+        terms: what a task has that asks for no timeout, and how much longer it is held.
+        hard_limit: seconds after which the whole batch is killed, if it is.
     """
-    if sum(len(task.payload) for task in claimed) < queries.PAYLOAD_BYTES:
-        return ()
-    places = {hint.task_id: place for place, hint in enumerate(hints)}
-    return hints[places[claimed[-1].task_id] + 1 :]
+    most = math.inf if hard_limit is None else hard_limit
+    ends = accumulate(timeout_of(hint.timeout, terms) for hint in hints)
+    return [min(end, most) + terms.grace for end in ends]
+
+
+def timeout_of(own: float | None, terms: Terms) -> float:
+    """Return the seconds that a task may take; what is no time at all (NaN) is the longest."""
+    wanted = terms.default_timeout if own is None else own
+    return min(LONGEST, wanted)
 
 
 async def _claim(
     engine: Engine, hints: Sequence[Hint], terms: Terms, hard_limit: float | None, patience: Patience
-) -> tuple[Sequence[Row], float]:
-    """Return the rows, in the order of the hints, and a moment before they were claimed."""
+) -> tuple[Mapping[tuple[UUID, int], Row], float]:
+    """Return the rows by what their hints say of them, and a moment before they were claimed."""
     while True:
         started = time.monotonic()
         try:
@@ -127,20 +141,17 @@ async def _claim(
                     connection,
                     ids=[hint.task_id for hint in hints],
                     attempts=[hint.attempt for hint in hints],
+                    leases=leases(hints, terms, hard_limit),
                     executor_id=terms.executor_id,
-                    default_timeout=terms.default_timeout,
-                    grace=terms.grace,
-                    hard_limit=hard_limit,
                 )
         except Exception as error:  # noqa: BLE001 -- patience raises what is not a lost connection again
             await patience.endure(error)
         else:
-            return sorted(rows, key=itemgetter("place")), started
+            return {(row.id, row.attempt - 1): row for row in rows}, started
 
 
-def _claimed(row: Row, hints: Sequence[Hint], started: float) -> Claimed:
+def _claimed(row: Row, hint: Hint, terms: Terms, started: float, lease: float) -> Claimed:
     # The statement returns its columns in the order of this tuple: to look each up by name takes four times as long.
-    columns: tuple[Any, ...] = tuple(row)
-    *facts, traceparent, started_at, lease, place, linked = columns
-    trace = hints[place - 1].traceparent or traceparent
-    return Claimed._make((*facts, trace, started_at, started, lease, linked, NO_PARENTS, ()))
+    *facts, timeout, backoff, delivery, schedule_id, traceparent, started_at, linked = row
+    held = (timeout_of(timeout, terms), backoff, delivery, schedule_id, hint.traceparent or traceparent, started_at)
+    return Claimed._make((*facts, *held, started, lease, linked, NO_PARENTS, ()))

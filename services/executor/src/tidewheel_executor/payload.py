@@ -57,7 +57,7 @@ def open_payload(claimed: Claimed, handler: Handler, sealer: Sealer) -> dict[str
     """Return a handler's keyword arguments, or why no attempt could ever have them."""
     try:
         text = sealer.open(
-            claimed.payload,
+            claimed.payload or b"",  # one that is gone belongs to a task that others have run meanwhile
             tenant=claimed.tenant_id,
             task_id=claimed.task_id,
             schedule_id=claimed.schedule_id,

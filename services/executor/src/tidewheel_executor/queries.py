@@ -16,7 +16,7 @@ STATEMENTS = load_statements("tidewheel_executor")
 
 
 PAYLOAD_BYTES = 16 * 1024 * 1024
-"""How much of sealed payloads a claim brings, beyond its last task."""
+"""How much of sealed payloads a claim brings; and how much more is read at a time, beyond the last task."""
 
 PARENT_BYTES = 16 * 1024 * 1024
 """How much of its parents' results a task is given, the results beyond are left out; and how much a batch holds of
@@ -73,35 +73,35 @@ async def tasks_claim(
     *,
     ids: Sequence[UUID],
     attempts: Sequence[int],
+    leases: Sequence[float],
     executor_id: UUID,
-    default_timeout: float,
-    grace: float,
-    hard_limit: float | None = None,
     now: datetime | None = None,
 ) -> Sequence[Row]:
-    """Claim the tasks of a batch of hints; what is not returned was stale, or had no room for its payload.
+    """Claim the tasks of a batch of hints; what is not returned was stale. Large payloads are left out.
 
     Args:
         connection: each statement on it is its own transaction.
-        ids: the tasks, in the order in which they will run.
+        ids: the tasks.
         attempts: the attempt of each as its hint knows it.
+        leases: seconds for which each is held.
         executor_id: who claims.
-        default_timeout: seconds, for tasks that have no timeout of their own.
-        grace: seconds that a lease lasts beyond the time that the tasks may take.
-        hard_limit: seconds after which the whole batch is killed, if it is.
         now: an instant for tests.
     """
     parameters = {
         "ids": ids,
         "attempts": attempts,
+        "leases": leases,
         "executor_id": executor_id,
-        "default_timeout": default_timeout,
-        "grace": grace,
-        "hard_limit": hard_limit,
-        "payload_bytes": PAYLOAD_BYTES,
+        "payload_bytes": PAYLOAD_BYTES // max(1, len(ids)),
         "now": now,
     }
     return await connection.execute(STATEMENTS["tasks_claim"], parameters)
+
+
+async def payloads_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    """Read the sealed payloads of the first of some tasks, as far as there is room; None for a task that is gone."""
+    rows = await connection.execute(STATEMENTS["payloads_read"], {"ids": ids, "most_bytes": PAYLOAD_BYTES})
+    return dict(tuple(row) for row in rows)
 
 
 class Parents(NamedTuple):

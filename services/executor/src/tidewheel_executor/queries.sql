@@ -1,49 +1,42 @@
 -- name: tasks_claim :many
 -- transition: queued -> running
--- Claim the tasks of a batch of hints that are still as the hints say, lock them in the order of their ids, and give each a
--- lease until everything before it in the batch, and itself, has had its time. What comes after a certain size of payloads
--- is left for the next claim, so that no batch is larger than its process.
--- Its plan is kept: LATERAL, and ANY of an array of one, leave no other way than from the hints to the rows by their ids.
+-- Claim the tasks of a batch of hints that are still as the hints say, in the order of their ids, and give each its lease.
+-- Payloads beyond a size are left behind, so that no batch is larger than its process; `payloads_read` brings them.
+-- Its plan is kept: ANY of an array of one leaves no other way than from the hints to the rows by their ids.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
-), held AS MATERIALIZED (
-    SELECT t.id, h.place, t.bytes, t.timeout
-    FROM (
-        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) WITH ORDINALITY AS h(id, attempt, place)
-        ORDER BY id
-    ) AS h
-    CROSS JOIN LATERAL (
-        SELECT t.id, octet_length(t.payload) AS bytes,
-            least(coalesce(t.timeout, CAST(:default_timeout AS double precision)), 31536000) AS timeout
-        FROM tasks AS t
-        WHERE t.id = h.id
-            AND t.state = 'queued'
-            AND t.attempt = h.attempt
-            AND (t.expires_at IS NULL OR t.expires_at > (SELECT now FROM moment))
-            AND t.cancel_requested_at IS NULL
-        FOR UPDATE
-    ) AS t
-), leased AS (
-    SELECT
-        held.*,
-        -- After the message's hard limit its child is killed, so no lease need be longer; LEAST passes over null.
-        least(sum(timeout) OVER (ORDER BY place), CAST(:hard_limit AS double precision))
-            + CAST(:grace AS double precision) AS lease,
-        sum(bytes) OVER (ORDER BY place) - bytes AS bytes_before
-    FROM held
 )
 UPDATE tasks AS t
 SET state = 'running',
     attempt = t.attempt + 1,
     executor_id = CAST(:executor_id AS uuid),
     started_at = m.now,
-    lease_until = m.now + l.lease * interval '1 second'
-FROM leased AS l CROSS JOIN moment AS m
-WHERE t.id = ANY (ARRAY[l.id]) AND t.state = 'queued' AND l.bytes_before < CAST(:payload_bytes AS bigint)
+    lease_until = m.now + h.lease * interval '1 second'
+FROM (
+    SELECT *
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:leases AS double precision[])) AS e(id, attempt, lease)
+    ORDER BY id
+) AS h CROSS JOIN moment AS m
+WHERE t.id = ANY (ARRAY[h.id]) AND t.state = 'queued' AND t.attempt = h.attempt
+    AND (t.expires_at IS NULL OR t.expires_at > m.now) AND t.cancel_requested_at IS NULL
 RETURNING
-    t.id, t.tenant_id, t.handler, t.queue, t.payload, t.attempt, t.failures, t.lost, t.max_attempts, l.timeout, t.backoff,
-    t.delivery, t.schedule_id, t.traceparent, t.started_at, l.lease, l.place,
-    t.on_parent_failure IS NOT NULL AS linked;
+    t.id, t.tenant_id, t.handler, t.queue,
+    CASE WHEN octet_length(t.payload) <= CAST(:payload_bytes AS integer) THEN t.payload END AS payload,
+    t.attempt, t.failures, t.lost, t.max_attempts, t.timeout, t.backoff, t.delivery, t.schedule_id, t.traceparent,
+    t.started_at, t.on_parent_failure IS NOT NULL AS linked;
+
+-- name: payloads_read :many
+-- Read the payloads of the first of some tasks, up to a size in all, the first of them in any case. One whose row is gone has
+-- none: others have run it meanwhile.
+SELECT id, payload
+FROM (
+    SELECT h.id, h.place, t.payload,
+        sum(octet_length(t.payload)) OVER (ORDER BY h.place) - octet_length(t.payload) AS bytes_before
+    FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS h(id, place)
+    LEFT JOIN tasks AS t ON t.id = h.id
+) AS found
+WHERE coalesce(bytes_before, 0) < CAST(:most_bytes AS bigint)
+ORDER BY place;
 
 -- name: parents_results :many
 -- Read the parents of the first of some tasks in the order in which they were named, with the results of those that are

@@ -41,6 +41,7 @@ class Rest(Generic[T, E]):
     Args:
         first: the tasks that run one after the other.
         last: the tasks that run after those.
+        waiting: the tasks that may run when all those have ended.
         ended: how tasks ended, as far as that is not recorded; the main thread appends to it.
 
     Attributes:
@@ -48,28 +49,33 @@ class Rest(Generic[T, E]):
         unsaid: The endings that it has taken and not recorded yet.
     """
 
-    def __init__(self, first: Iterable[T], last: Iterable[T], ended: deque[E]) -> None:
+    def __init__(self, first: Iterable[T], last: Iterable[T], waiting: Iterable[T], ended: deque[E]) -> None:
         self._first = deque(first)
         self._last = deque(last)
+        self._waiting = deque(waiting)
         self._ended = ended
         self.owed: list[T] = []
         self.unsaid: list[E] = []
 
     def __len__(self) -> int:
         """Count what nobody has taken."""
-        return len(self._first) + len(self._last)
+        return len(self._first) + len(self._last) + len(self._waiting)
 
     def next_first(self) -> T | None:
         """Take the next of those that run first, one after the other."""
         return _next(self._first)
 
     def drain(self) -> list[T]:
-        """Take all that has not begun."""
+        """Take all that has not begun and may run now."""
         return [*drain(self._first), *drain(self._last)]
+
+    def drain_waiting(self) -> list[T]:
+        """Take all that may run later."""
+        return list(drain(self._waiting))
 
     def take(self) -> bool:
         """Take all for the watch, and return whether there is anything."""
-        self.owed += self.drain()
+        self.owed += [*self.drain(), *self.drain_waiting()]
         self.unsaid += drain(self._ended)
         return bool(self.owed or self.unsaid)
 
