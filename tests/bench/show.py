@@ -12,11 +12,11 @@ Row = tuple[str, ...]
 _WIDTH = 130
 
 HOPS = {
-    "gateway": "checks and seals it",
+    "gateway": "checks and seals it; pushes its hint, if nothing holds it back",
     "postgres for the gateway": "inserts it, in one transaction with others",
     "scheduler": "makes it ready when it is due; asks what is due next",
     "postgres for the scheduler": "the same; expires and rescues",
-    "dispatcher": "claims it with others and pushes their hints",
+    "dispatcher": "finds what had to wait, and pushes its hint",
     "postgres for the dispatcher": "changes its row to `queued`, and says what is ready next",
     "valkey": "keeps the hint until it is acknowledged",
     "executor": "pulls hints, packs them, acknowledges",

@@ -8,13 +8,14 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from tests.deploy.charts import Container, Manifest, of_kind, verifier
-from tests.deploy.cluster import LIVENESS, READINESS, Cluster, opened_cluster
+from tests.deploy.cluster import API_KEY, LIVENESS, READINESS, Cluster, opened_cluster
 from tests.support import wait_until
 
 from tidewheel_cli.embedded.program import Program, running
@@ -56,6 +57,7 @@ async def test_a_backend_and_the_canary_reach_a_gateway_that_serves_https(
             (asked,) = of_kind(rendered[chart], "Pod")
             await cluster.runs(name, Container.of(asked))
         await _check_a_reminder(cluster)
+        await wait_until(partial(_goes_straight, cluster), timeout=30, what="a task to go straight to its stream")
 
         await cluster.postgres.cut()
         await cluster.until("backend", READINESS, 503)
@@ -75,6 +77,14 @@ async def _check_a_reminder(cluster: Cluster) -> None:
         return bool((await cluster.http.get(f"{reminders}/{made['id']}", timeout=30)).json()["deliveries"])
 
     await wait_until(delivered, timeout=30, what="the reminder to be delivered")
+
+
+async def _goes_straight(cluster: Cluster) -> bool:
+    """Submit a task, and tell whether Redis lets the gateway push hints."""
+    task = {"handler": "tidewheel.canary", "payload": {"given": "straight"}}
+    await cluster.http.post(f"{cluster.api_url}/v1/tasks", json=task, headers={"Authorization": f"Bearer {API_KEY}"})
+    metrics = (await cluster.http.get(f"{cluster.api_url}/metrics")).text
+    return "tidewheel_tasks_straight_total 0.0" not in metrics
 
 
 async def test_the_front_end_is_served_as_its_chart_says(rendered: dict[str, list[Manifest]], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -15,6 +16,8 @@ from tests.support import wait_until
 from tidewheel_client import AsyncClient
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+DISPATCH = "tidewheel.dispatch"
 
 
 class Collector:
@@ -59,12 +62,12 @@ async def test_one_trace_goes_from_the_gateway_through_the_dispatcher_to_the_exe
     async with _collecting() as (collector, endpoint):
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         async with running_stack(tmp_path, environment=environment) as stack:
-            await _submit_traced(stack, f"00-{trace}-00f067aa0ba902b7-01")
+            await _submit_traced(stack, trace, concurrency_key="the dispatcher counts its slots")
 
             def joined() -> bool:
                 return {name for _, name, found in collector.spans if found == trace} >= {
                     "tidewheel.accept",
-                    "tidewheel.dispatch",
+                    DISPATCH,
                     "tidewheel.run",
                 }
 
@@ -74,10 +77,24 @@ async def test_one_trace_goes_from_the_gateway_through_the_dispatcher_to_the_exe
     assert services == {"tidewheel-gateway", "tidewheel-dispatcher", "tidewheel-executor"}
 
 
-async def _submit_traced(stack: Stack, traceparent: str) -> None:
-    headers = {"Authorization": f"Bearer {stack.api_key}", "traceparent": traceparent}
+async def test_a_task_that_goes_straight_has_the_same_spans(server_binaries: tuple[Path, Path], tmp_path: Path) -> None:
+    assert server_binaries
+    async with _collecting() as (collector, endpoint):
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        async with running_stack(tmp_path, environment=environment) as stack:
+
+            async def joined() -> bool:
+                await _submit_traced(stack, uuid4().hex)
+                straight = {trace for *span, trace in collector.spans if span == ["tidewheel-gateway", DISPATCH]}
+                return bool(straight & {trace for _, name, trace in collector.spans if name == "tidewheel.run"})
+
+            await wait_until(joined, timeout=20, what="a task that went straight")
+
+
+async def _submit_traced(stack: Stack, trace: str, **fields: str) -> None:
+    headers = {"Authorization": f"Bearer {stack.api_key}", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
     async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, trust_env=False) as http:
-        answer = await http.post("/v1/tasks", json={"handler": "demo.echo"})
+        answer = await http.post("/v1/tasks", json={"handler": "demo.echo", **fields})
         assert answer.status_code == 201
 
 

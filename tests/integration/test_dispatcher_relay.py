@@ -60,7 +60,7 @@ async def test_short_tasks_share_entries_as_far_as_executors_say_and_count_one_b
     await rig.redis.hset(BUNDLE_SIZES, mapping={"demo.echo": 40})
     ids = [*await rig.tasks(FIRST + 300, ready_at=ago(9)), *await rig.tasks(2, handler="other", queue="b")]
     await rig.relayed()
-    assert await rig.redis.xlen("tidewheel:{default}:medium") < 30
+    assert await rig.redis.xlen("tidewheel:{default}:medium") < FIRST / 40 + 5  # a tick ends with less than 40
     assert len(await rig.hints()) == FIRST  # the window counts hints
     assert await rig.redis.xlen("tidewheel:{b}:medium") == 2
     assert rig.count("pushed") == FIRST + 2

@@ -212,6 +212,19 @@ class Lifecycle(RuleBasedStateMachine):
         self._step(Owner.GATEWAY, lambda c: gateway.tasks_accept(c, [Submission(rows=(row,))], now=self.world.now))
         return row.id
 
+    @rule(target=hints, delay=st.sampled_from([0, 5]), delivery=st.sampled_from(list(Delivery)))
+    def submit_straight(self, delay: int, delivery: Delivery) -> Any:
+        """What is not due is not queued, whatever the gateway says."""
+        rows = (task_row(self._new_id(), delay=delay, delivery=delivery),)
+        flight, now = [Submission(rows=rows)], self.world.now
+        self._step(Owner.GATEWAY, lambda c: gateway.tasks_accept(c, flight, straight={LINE: rows}, now=now))
+        assert self.world.rows[rows[0].id].state is (State.WAITING if delay else State.QUEUED)
+        return multiple() if delay else Hint(rows[0].id, 0, rows[0].handler)
+
+    @rule(lost=consumes(hints))
+    def a_push_fails(self, lost: Hint) -> None:
+        self._step(Owner.GATEWAY, lambda c: gateway.tasks_release(c, [lost.task_id], now=self.world.now))
+
     @rule(seconds=st.sampled_from([1, 10, 60]), sweep=st.sampled_from([None, *SWEEPS]))
     def time_passes(self, seconds: int, sweep: str | None) -> None:
         self.world.now += timedelta(seconds=seconds)
@@ -279,9 +292,8 @@ class Lifecycle(RuleBasedStateMachine):
             c,
             ids=[hint.task_id for hint in hints],
             attempts=[hint.attempt for hint in hints],
+            leases=[25.0] * len(hints),
             executor_id=executor_id,
-            default_timeout=20.0,
-            grace=5.0,
             now=self.world.now,
         )
 

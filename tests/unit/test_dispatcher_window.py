@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewheel_common.core.task import Priority
-from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.stream import Line
-from tidewheel_dispatcher.grants import ROOM_PAUSE, crowded, next_tick, share, urgent_first
+from tidewheel_dispatcher.grants import crowded, cut_short, share, urgent_first
 from tidewheel_dispatcher.queries import Grant, ReadyLine
 from tidewheel_dispatcher.window import FIRST, LARGEST, SMALLEST, Window
 
@@ -17,14 +16,13 @@ def line(queue: str, priority: Priority = Priority.MEDIUM) -> Line:
 
 def steady(rate: float, *, seconds: int = 60) -> Window:
     """A window after executors have read `rate` hints a second, with more waiting all the time."""
-    window = Window(since=0.0, expected=FIRST)
-    unread = FIRST
+    window = Window(since=0.0)
+    unread, read = FIRST, 0
     for second in range(1, seconds):
-        unread = max(0, unread - round(rate))
-        window = window.measured(unread, float(second))
-        pushed = window.room(unread)
-        window = window.filled(pushed, crowded=True)
-        unread += pushed
+        now_read = min(unread, round(rate))
+        read, unread = read + now_read, unread - now_read
+        window = window.measured(read, unread, float(second)).filled(crowded=True)
+        unread += window.room(unread)
     return window
 
 
@@ -43,20 +41,34 @@ def test_executors_that_run_dry_while_more_waits_widen_the_window_up_to_the_larg
 def test_a_queue_with_little_to_do_keeps_its_window() -> None:
     window = Window(since=0.0)
     for second in range(1, 20):
-        window = window.filled(3, crowded=False).measured(0, float(second))
+        window = window.filled(crowded=False).measured(3 * second, 0, float(second))
     assert window.size == FIRST
 
 
 def test_executors_that_stand_still_do_not_shrink_the_window_to_nothing() -> None:
-    window = Window(since=0.0, expected=900)
+    window = Window(since=0.0, read=100)
     for second in range(1, 20):
-        window = window.measured(900, float(second))
+        window = window.measured(100, 900, float(second))
     assert window.size == SMALLEST
 
 
 def test_a_look_too_soon_measures_nothing() -> None:
-    window = Window(since=10.0, expected=100)
-    assert window.measured(0, 10.01) == window
+    window = Window(since=10.0)
+    assert window.measured(100, 0, 10.01) == window
+
+
+def test_what_was_read_over_a_long_time_says_nothing_of_the_pace() -> None:
+    window = steady(500)
+    later = window.measured(window.read + 100, 50, window.since + 100.0)
+    assert later.size == window.size
+    assert later.measured(window.read + 600, 50, later.since + 1.0).size == window.size, "from then on it is measured"
+
+
+def test_a_redis_that_was_emptied_says_nothing_of_the_pace() -> None:
+    window = steady(500)
+    now = window.since + 0.5
+    assert window.measured(0, 0, now).rate == window.rate
+    assert SMALLEST <= window.measured(0, 10, now).size <= window.size
 
 
 @given(
@@ -64,9 +76,9 @@ def test_a_look_too_soon_measures_nothing() -> None:
 )
 def test_the_window_stays_within_its_bounds_whatever_is_measured(looks: list[tuple[float, int, int, bool]]) -> None:
     window, now = Window(since=0.0), 0.0
-    for elapsed, unread, pushed, full in looks:
+    for elapsed, unread, read, full in looks:
         now += elapsed
-        window = window.measured(unread, now).filled(pushed, crowded=full)
+        window = window.measured(read, unread, now).filled(crowded=full)
         assert SMALLEST <= window.size <= LARGEST
         assert 0 <= window.room(unread) <= window.size
 
@@ -103,16 +115,23 @@ def test_a_line_without_room_gets_nothing() -> None:
 def test_a_full_tick_is_followed_by_another_at_once() -> None:
     rooms = {line("a"): 1000}
     grants = share(rooms, 100, among=1)
-    assert next_tick(rooms, grants, {line("a"): 100}, 100) == AGAIN
+    assert cut_short(rooms, grants, {line("a"): 100}, 100) == {"a"}
+
+
+def test_a_tick_that_left_something_of_one_queue_says_of_which() -> None:
+    rooms = {line("a"): 1000, line("b"): 1000}
+    grants = share(rooms, 100, among=2)
+    assert cut_short(rooms, grants, {line("a"): 50, line("b"): 3}, 100) == {"a"}
 
 
 def test_a_full_window_is_looked_at_again_soon() -> None:
     rooms = {line("a"): 10}
     grants = share(rooms, 100, among=1)
     assert crowded(rooms, {line("a"): 10}) == {"a"}
-    assert next_tick(rooms, grants, {line("a"): 10}, 100) == ROOM_PAUSE
+    assert cut_short(rooms, grants, {line("a"): 10}, 100) == set()
 
 
-def test_a_tick_that_moved_all_there_was_waits_for_a_wake_up() -> None:
+def test_a_tick_that_moved_all_there_was_leaves_nothing() -> None:
     rooms = {line("a"): 10}
-    assert next_tick(rooms, share(rooms, 100, among=1), {line("a"): 3}, 100) is None
+    moved = {line("a"): 3}
+    assert not crowded(rooms, moved) | cut_short(rooms, share(rooms, 100, among=1), moved, 100)

@@ -64,9 +64,13 @@ def test_only_a_claim_makes_a_task_run_and_only_an_executor_claims() -> None:
     }
 
 
-def test_only_the_dispatcher_moves_between_ready_and_queued() -> None:
-    moves = [(State.READY, State.QUEUED), (State.QUEUED, State.READY)]
-    assert {edge.owner for edge in EDGES if (edge.source, edge.target) in moves} == {Owner.DISPATCHER}
+def test_only_the_dispatcher_queues_what_waits_and_who_pushes_takes_back() -> None:
+    owners = {(edge.source, edge.target): set[Owner]() for edge in EDGES}
+    for edge in EDGES:
+        owners[edge.source, edge.target].add(edge.owner)
+    assert owners[State.READY, State.QUEUED] == {Owner.DISPATCHER}
+    assert owners[None, State.QUEUED] == {Owner.GATEWAY}
+    assert owners[State.QUEUED, State.READY] == {Owner.DISPATCHER, Owner.GATEWAY}
 
 
 def test_no_edge_leads_back_to_where_it_came_from() -> None:

@@ -41,7 +41,7 @@ async def test_an_answer_before_the_commit_is_noticed(
 ) -> None:
     assert await _accepted_then_died(database_url, redis_url) == set()
 
-    async def answer_first(_: Connection, submissions: Sequence[Submission]) -> list[Accepted]:
+    async def answer_first(_: Connection, submissions: Sequence[Submission], **__: object) -> list[Accepted]:
         return [Accepted(INSTANT) for _ in submissions]  # the process dies before it comes to the insert
 
     monkeypatch.setattr(queries, "tasks_accept", answer_first)

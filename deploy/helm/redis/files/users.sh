@@ -13,9 +13,12 @@ user() {
 echo 'user default on nopass resetkeys resetchannels -@all +ping'
 
 # These only wake others up and are woken.
-for name in gateway scheduler reaper; do
+for name in scheduler reaper; do
   user "$name" '&tidewheel:wake:*' +@connection +@pubsub +info
 done
+# It also appends hints, where the dispatcher says that a queue is open.
+user gateway '~tidewheel:{*' '~tidewheel:queues' '~tidewheel:open' '~tidewheel:bundle-sizes' '&tidewheel:wake:*' \
+  +@connection +@pubsub +info +time +get +hgetall +sadd +xinfo +xadd +evalsha '+script|load'
 user dispatcher '~tidewheel:*' '&tidewheel:wake:*' +@all -@admin -@dangerous +info
 # Celery keeps its own keys and channels beside ours.
 user executor '~*' '&*' +@all -@admin -@dangerous +info

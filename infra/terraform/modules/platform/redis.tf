@@ -3,7 +3,7 @@ locals {
   wakes = "resetchannels &tidewheel:wake:* -@all +@connection +@pubsub +info"
 
   redis_access = {
-    gateway    = local.wakes
+    gateway    = "~tidewheel:{* ~tidewheel:queues ~tidewheel:open ~tidewheel:bundle-sizes ${local.wakes} +time +get +hgetall +sadd +xinfo +xadd +evalsha +script|load"
     scheduler  = local.wakes
     reaper     = local.wakes
     dispatcher = "~tidewheel:* resetchannels &tidewheel:wake:* +@all -@admin -@dangerous +info"

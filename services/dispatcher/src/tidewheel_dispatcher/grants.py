@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.streams.stream import Line
 from tidewheel_dispatcher.queries import Grant, ReadyLine
 
@@ -33,11 +32,8 @@ def crowded(rooms: Mapping[Line, int], moved: Mapping[Line, int]) -> set[str]:
     return {line.queue for line, room in rooms.items() if moved.get(line, 0) >= room}
 
 
-def next_tick(
-    rooms: Mapping[Line, int], grants: Sequence[Grant], moved: Mapping[Line, int], budget: int
-) -> float | None:
-    """Return when to look again: at once, as soon as there may be room, or after the loop's own pause."""
-    cut_short = any(moved[grant.line] == grant.room < rooms[grant.line] for grant in grants)
-    if cut_short or sum(moved.values()) >= budget:
-        return AGAIN
-    return ROOM_PAUSE if crowded(rooms, moved) else None
+def cut_short(rooms: Mapping[Line, int], grants: Sequence[Grant], moved: Mapping[Line, int], budget: int) -> set[str]:
+    """Return the queues that may have more to push, and room for it, because the tick would have moved too much."""
+    if sum(moved.values()) >= budget:
+        return {grant.line.queue for grant in grants}
+    return {grant.line.queue for grant in grants if moved[grant.line] == grant.room < rooms[grant.line]}

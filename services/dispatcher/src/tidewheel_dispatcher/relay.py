@@ -7,6 +7,8 @@ A tick is one statement and one push, as long as it knows where to look: which l
 queues, and how much room they have changes little from one task to the next. What it goes by may be out of date, so
 the statement itself leaves a queue alone for which something was set meanwhile, and the look that is due, or that
 follows when nothing was found, sees what is new.
+
+A queue in which nothing is left after a look is open: gateways push what is new in it themselves.
 """
 
 import asyncio
@@ -18,19 +20,21 @@ from functools import partial
 import structlog
 
 from tidewheel_common.process.failpoints import fp
+from tidewheel_common.process.loop import AGAIN
 from tidewheel_common.store.engine import Connection, Engine
+from tidewheel_common.streams.bundle_sizes import BundleSizes
 from tidewheel_common.streams.client import TRANSIENT, Redis
-from tidewheel_common.streams.stream import Line, push
+from tidewheel_common.streams.spans import dispatch_spans
+from tidewheel_common.streams.stream import Addressed, Line, push
 from tidewheel_dispatcher import queries
-from tidewheel_dispatcher.bundle_sizes import BundleSizes
-from tidewheel_dispatcher.grants import crowded, next_tick, share, urgent_first
+from tidewheel_dispatcher.grants import ROOM_PAUSE, crowded, cut_short, share, urgent_first
 from tidewheel_dispatcher.limits import mark_within_limits
 from tidewheel_dispatcher.lookout import Lookout
 from tidewheel_dispatcher.metrics import DispatcherMetrics
+from tidewheel_dispatcher.openings import tell_openings
 from tidewheel_dispatcher.queries import Dispatch, Dispatched
 from tidewheel_dispatcher.rooms import Rooms
 from tidewheel_dispatcher.served import Roster
-from tidewheel_dispatcher.spans import dispatch_spans
 
 BUDGET = 1000
 """Tasks that one tick moves at most."""
@@ -73,10 +77,17 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What came of a dispatch: how many rows moved, and when to go on; None: nothing was left."""
+    """What came of a dispatch.
 
-    moved: int
-    pause: float | None
+    Attributes:
+        moved: how many rows.
+        pause: when to go on; None: nothing was left.
+        unfinished: the queues in which something may be left.
+    """
+
+    moved: int = 0
+    pause: float | None = None
+    unfinished: Collection[str] = ()
 
 
 class Relay:
@@ -116,7 +127,7 @@ class Relay:
         self._lookout = Lookout(clock=clock)
         self._sight: Sight | None = None
         self._unlooked = False
-        self._last = Move(moved=0, pause=None)
+        self._last = Move()
         self._refused = False
 
     async def tick(self) -> float | None:
@@ -135,6 +146,8 @@ class Relay:
         sight = await self._look()
         await self._rooms.measure({line.queue for line in sight.due} | self._rooms.touched)
         move = await self._dispatch(sight, sight.due)
+        closed = {*move.unfinished, *sight.paused, *sight.limited}
+        await tell_openings(self._redis, self._roster.served, self._rooms, closed=closed)
         self._went_on(sight, move, unlooked=False)
         return move.pause
 
@@ -174,7 +187,7 @@ class Relay:
     async def _dispatch(self, sight: Sight, lines: Sequence[Line]) -> Move:
         """Move what is due in some lines, as far as there is room."""
         if not lines:
-            return Move(moved=0, pause=None)
+            return Move()
         among = len({line.queue for line in sight.due})
         dispatch, rooms = await self._mark_within(sight, self._rooms.left(lines), among)
         if dispatch.queued:
@@ -186,8 +199,9 @@ class Relay:
         self._rooms.pushed(
             [task.queued.line for task in dispatch.queued], crowded={queue: queue in full for queue in queues}
         )
-        pause = next_tick(rooms, share(rooms, self._budget, among=among), dispatch.moved, self._budget)
-        return Move(moved=sum(dispatch.moved.values()), pause=pause)
+        cut = cut_short(rooms, share(rooms, self._budget, among=among), dispatch.moved, self._budget)
+        pause = AGAIN if cut else ROOM_PAUSE if full else None
+        return Move(moved=sum(dispatch.moved.values()), pause=pause, unfinished=cut | full)
 
     async def _mark_within(
         self, sight: Sight, rooms: Mapping[Line, int], among: int
@@ -224,7 +238,7 @@ class Relay:
         return dispatch
 
     async def _push(self, tasks: Sequence[Dispatched]) -> None:
-        with dispatch_spans(tasks) as hints:
+        with dispatch_spans([Addressed(task.queued.line, task.hint) for task in tasks]) as hints:
             try:
                 if len(hints) > 1:
                     await self._bundle_sizes.refresh()

@@ -1,7 +1,7 @@
 """How much room each line has: what its window leaves of it, by what Redis held when asked and what was pushed since.
 
 Between two questions a room is rather too small than too large, since what executors have read is not known yet; only
-what other dispatchers push in the meantime is not counted.
+what other dispatchers and gateways push in the meantime is not counted.
 """
 
 import asyncio
@@ -46,6 +46,11 @@ class Rooms:
         self._touched: set[str] = set()
 
     @property
+    def windows(self) -> dict[str, int]:
+        """How many hints of one priority may wait in the streams of the queues that are known."""
+        return {queue: window.size for queue, window in self._windows.items()}
+
+    @property
     def touched(self) -> AbstractSet[str]:
         """The queues to which something was pushed since Redis was asked."""
         return self._touched
@@ -75,8 +80,9 @@ class Rooms:
         self._unread |= {line: depth.unread for line, depth in found.items()}
         self._touched -= set(queues)
         for queue in queues:
-            unread = sum(found[line].unread for line in lines_of([queue]))
-            window = self._windows.get(queue, Window(since=now, expected=unread)).measured(unread, now)
+            held = [found[line] for line in lines_of([queue])]
+            read, unread = sum(depth.read for depth in held), sum(depth.unread for depth in held)
+            window = self._windows.get(queue, Window(since=now, read=read)).measured(read, unread, now)
             self._windows[queue] = window
             self._metrics.window.labels(queue=queue).set(window.size)
 
@@ -87,7 +93,7 @@ class Rooms:
         counts = Counter(line.queue for line in lines)
         self._touched |= counts.keys()
         for queue, full in crowded.items():
-            self._windows[queue] = self._windows[queue].filled(counts[queue], crowded=full)
+            self._windows[queue] = self._windows[queue].filled(crowded=full)
 
     async def _mend_groups(self, found: Mapping[Line, Depth]) -> None:
         """Create the streams that are missing, so that no hint is added that a later group would not see."""

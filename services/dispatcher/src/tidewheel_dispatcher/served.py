@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from tidewheel_common.store.engine import Engine
+from tidewheel_common.streams.keys import EVERY_QUEUE
 from tidewheel_dispatcher import queries
 from tidewheel_dispatcher.queries import Offer
-
-EVERY_QUEUE = "*"
 
 REFRESH = 1.0
 """Seconds for which an answer of the database is good."""
@@ -50,6 +49,11 @@ class Served:
     def pairs(self) -> frozenset[Pair]:
         """What is served, or was a moment ago."""
         return frozenset(self._last_seen)
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues, or `*`, that live executors serve."""
+        return self._live_queues
 
     def serves(self, queue: str) -> bool:
         """Tell whether a live executor serves a queue."""

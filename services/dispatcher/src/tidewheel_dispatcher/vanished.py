@@ -27,7 +27,8 @@ FUTURE = 5.0
 class Search:
     """One walk over all tasks that were queued before an instant, or in the future, the oldest first, batch by batch.
 
-    Each stream is read once, when the first of its tasks comes up: all of these were pushed before the walk began.
+    Each stream is read once, when the first of its tasks comes up: all of these were pushed before the walk began. The
+    hint of one that a gateway pushes meanwhile is doubled.
     """
 
     def __init__(self, engine: Engine, redis: Redis, *, before: datetime, future: datetime, batch: int = BATCH) -> None:

@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 SECONDS_OF_WORK = 3.0
 SMALLEST = 200
 LARGEST = 10_000
-FIRST = 1_000
-"""Hints for each priority of a queue."""
+FIRST = LARGEST
+"""Hints for each priority of a queue of unknown pace: too many for a moment cost less than executors that wait."""
 
 SHORTEST_MEASURE = 0.05
 """Seconds; over less than that a rate says nothing."""
+
+LONGEST_MEASURE = 5.0
+"""Seconds; over more than that it says how much came in, and not what executors could do."""
 
 MEMORY = 2.0
 """Seconds over which a measured rate is blended into the known one."""
@@ -28,32 +31,37 @@ class Window:
 
     since: float
     """When the measure in hand began."""
-    expected: int = 0
-    """Unread hints there would be, had nobody read any since then."""
+    read: int = 0
+    """Hints that had ever been read by then."""
     crowded: bool = False
     """Whether more was due than there was room for."""
     rate: float | None = None
     """Hints read a second; None before the first measure."""
     size: int = FIRST
 
-    def measured(self, unread: int, now: float) -> "Window":
-        """Return the window after a look at how many hints are unread, over all priorities."""
+    def measured(self, read: int, unread: int, now: float) -> "Window":
+        """Return the window after a look at how many hints were ever read and how many are unread, over all priorities.
+
+        Redis may have been emptied meanwhile; then `read` is less than before.
+        """
         elapsed = now - self.since
         if elapsed < SHORTEST_MEASURE:
             return self
-        rate = max(0, self.expected - unread) / elapsed
+        if elapsed > LONGEST_MEASURE:
+            return replace(self, since=now, read=read)
+        rate = max(0, read - self.read) / elapsed
         if unread == 0:
             # They read all there was, so the rate shows what came in, and not what they could do.
             size = min(LARGEST, self.size * 2) if self.crowded else self.size
-            return replace(self, since=now, expected=0, size=size, rate=max(rate, self.rate or 0.0))
+            return replace(self, since=now, read=read, size=size, rate=max(rate, self.rate or 0.0))
         known = self.size / SECONDS_OF_WORK if self.rate is None else self.rate
         blended = known + (rate - known) * min(1.0, elapsed / MEMORY)
         size = round(min(LARGEST, max(SMALLEST, blended * SECONDS_OF_WORK)))
-        return replace(self, since=now, expected=unread, size=size, rate=blended)
+        return replace(self, since=now, read=read, size=size, rate=blended)
 
-    def filled(self, pushed: int, *, crowded: bool) -> "Window":
+    def filled(self, *, crowded: bool) -> "Window":
         """Return the window after hints were pushed."""
-        return replace(self, expected=self.expected + pushed, crowded=crowded)
+        return replace(self, crowded=crowded)
 
     def room(self, unread: int) -> int:
         """Return how many hints more one priority may get."""

@@ -5,9 +5,8 @@ import os
 from pydantic import Field
 
 from tidewheel_common.process.settings import CommaList, Port, SealingSettings
+from tidewheel_common.streams.keys import EVERY_QUEUE
 from tidewheel_executor.kinds.settings import KindSettings
-
-EVERY_QUEUE = "*"
 
 DEFAULT_QUEUE = "default"
 

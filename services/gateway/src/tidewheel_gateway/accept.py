@@ -18,12 +18,14 @@ from tidewheel_common.store.engine import Engine
 from tidewheel_common.store.errors import is_transient
 from tidewheel_gateway import queries
 from tidewheel_gateway.coalesce import Coalescer, Full
+from tidewheel_gateway.express import Express, committed
 from tidewheel_gateway.idempotency import InFlight, busy
 from tidewheel_gateway.linked import Order, Placed, accept_linked
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.problems import RETRY_SOON, Problem
 from tidewheel_gateway.records import Acceptance, Accepted, KeyBusy, KeyTaken, Stored, Submission, TaskRow
+from tidewheel_gateway.rooms import Rooms
 from tidewheel_gateway.wakeups import Wakeups
 
 SOON: Final = timedelta(seconds=2)
@@ -43,6 +45,8 @@ class Acceptor:
         wakeups: told after the commit; they never delay or fail it.
         metrics: counts flights and tasks.
         rules: say whether somebody is to be told of a task.
+        rooms: says what need not wait for the dispatcher.
+        express: sends that straight to its stream.
     """
 
     def __init__(
@@ -51,13 +55,18 @@ class Acceptor:
         sealer: Sealer,
         wakeups: Wakeups,
         metrics: GatewayMetrics,
+        *,
         rules: NotificationRules,
+        rooms: Rooms,
+        express: Express,
     ) -> None:
         self._engine = engine
         self._sealer = sealer
         self._wakeups = wakeups
         self._metrics = metrics
         self._rules = rules
+        self._rooms = rooms
+        self._express = express
         self._in_flight = InFlight()
         self._coalescer: Coalescer[Submission, Acceptance] = Coalescer(self._fly, weigh=_weigh, shared=is_transient)
 
@@ -132,6 +141,7 @@ class Acceptor:
             case KeyBusy():
                 raise busy()
             case Accepted(at) if placed.rows:
+                self._metrics.accepted(len(placed.rows))
                 self._announce(placed.rows, at)
                 if placed.failed_parents:
                     self._wakeups.scheduler.wake()
@@ -159,19 +169,23 @@ class Acceptor:
             ) from None
 
     async def _fly(self, submissions: Sequence[Submission]) -> list[Acceptance]:
+        straight = self._rooms.take(row for submission in submissions for row in submission.rows)
         with self._metrics.flight(sum(len(submission.rows) for submission in submissions)):
             async with self._engine.connect() as connection:
                 fp("gateway.before_insert")
-                accepted = await queries.tasks_accept(connection, submissions)
+                accepted = await queries.tasks_accept(connection, submissions, straight=straight)
         fp("gateway.after_insert")
+        straight = committed(straight, submissions, accepted)
+        self._express.send(straight)
+        sent = {row.id for rows in straight.values() for row in rows}
         for submission, outcome in zip(submissions, accepted, strict=True):
             if isinstance(outcome, Accepted):
-                self._announce(submission.rows, outcome.at)
-        await asyncio.sleep(0)  # the wake-up leaves now, and the answers are made while others go on with the tasks
+                self._metrics.accepted(len(submission.rows))
+                self._announce([row for row in submission.rows if row.id not in sent], outcome.at)
+        await asyncio.sleep(0)  # hints and wake-up leave now; the answers are made while others go on with the tasks
         return accepted
 
     def _announce(self, rows: Sequence[TaskRow], at: datetime) -> None:
-        self._metrics.accepted(len(rows))
         dues = [row.run_at or at + row.delay for row in rows if not row.pending_parents]
         if any(due <= at for due in dues):
             self._wakeups.dispatcher.wake()

@@ -22,8 +22,9 @@ from tidewheel_common.process.loop import Loop, run_loops
 from tidewheel_common.process.metrics import Metrics
 from tidewheel_common.store.engine import Engine, Plans, open_engine
 from tidewheel_common.store.ids import uuid7
+from tidewheel_common.streams.client import open_redis
 from tidewheel_common.weather import store_is_away
-from tidewheel_gateway import certificate, notification_rules, openapi, queries, signatures
+from tidewheel_gateway import certificate, notification_rules, openapi, queries, rooms, signatures
 from tidewheel_gateway.accept import Acceptor
 from tidewheel_gateway.admission import Admission
 from tidewheel_gateway.allowance import Allowance
@@ -32,6 +33,7 @@ from tidewheel_gateway.bootstrap import Bootstrap
 from tidewheel_gateway.bulk import EVERY, Bulk
 from tidewheel_gateway.cursor import Cursors
 from tidewheel_gateway.edge import Edge
+from tidewheel_gateway.express import Express
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
 from tidewheel_gateway.layers import Layered
@@ -39,6 +41,7 @@ from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.notification_rules import NotificationRules
 from tidewheel_gateway.parts import Parts
 from tidewheel_gateway.records import KeyRecord
+from tidewheel_gateway.rooms import Rooms
 from tidewheel_gateway.routes import (
     actions,
     bulk,
@@ -145,6 +148,10 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics:
     rules = NotificationRules(engine)
     wakeups = Wakeups(settings.redis_url.get_secret_value(), finals, monotonic=sources.monotonic)
 
+    redis = open_redis(settings.redis_url.get_secret_value(), client_name="tidewheel-gateway", pool_size=2)
+    room = Rooms(redis, monotonic=sources.monotonic)
+    express = Express(engine, redis, room, counted, left_over=wakeups.dispatcher.wake)
+
     async def find_key(key_id: str) -> KeyRecord | None:
         async with engine.connect() as connection:
             return await queries.api_key_find(connection, key_id)
@@ -157,11 +164,13 @@ def _parts(settings: GatewaySettings, sources: Sources, engine: Engine, metrics:
         authenticator=Authenticator(find_key, monotonic=sources.monotonic),
         fingerprints=Fingerprints(keyring),
         cursors=Cursors(keyring),
-        acceptor=Acceptor(engine, sealer, wakeups, counted, rules),
+        acceptor=Acceptor(engine, sealer, wakeups, counted, rules=rules, rooms=room, express=express),
         finals=finals,
         signatures=Signatures(engine),
         rules=rules,
         wakeups=wakeups,
+        rooms=room,
+        express=express,
         metrics=counted,
         health=Health(),
         readiness=Health(),
@@ -204,6 +213,7 @@ class _Lifespan:
             self._stop.set()
             self._parts.finals.close()
             await asyncio.gather(loops, return_exceptions=True)
+            await self._parts.express.close()
             await self._parts.wakeups.close()
             await self._parts.engine.dispose()
 
@@ -216,6 +226,7 @@ class _Lifespan:
                 Loop(name="handlers", tick=self._read_handlers, every=signatures.EVERY),
                 Loop(name="rules", tick=self._read_rules, every=notification_rules.EVERY),
                 Loop(name="bulk", tick=self._work_bulk, every=EVERY, wake=self._parts.bulk.wake),
+                Loop(name="rooms", tick=self._parts.rooms.look, every=rooms.REFRESH, wake=self._parts.rooms.wake),
                 Loop(
                     name="finals",
                     tick=partial(self._parts.wakeups.listen, self._stop),

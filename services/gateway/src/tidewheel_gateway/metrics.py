@@ -24,6 +24,9 @@ class GatewayMetrics:
         )
         self._labelled = cache(self._label)  # to find them by their labels costs more than to count
         self._accepted = Counter("tidewheel_tasks_accepted", "Tasks accepted.", registry=registry)
+        self._straight = Counter(
+            "tidewheel_tasks_straight", "Tasks that went straight to their streams.", registry=registry
+        )
         self._flights = Histogram(
             "tidewheel_accept_flight_tasks",
             "Tasks in one commit.",
@@ -46,6 +49,10 @@ class GatewayMetrics:
     def accepted(self, tasks: int) -> None:
         """Count accepted tasks."""
         self._accepted.inc(tasks)
+
+    def straight(self, tasks: int) -> None:
+        """Count tasks that did not wait for the dispatcher."""
+        self._straight.inc(tasks)
 
     @contextmanager
     def flight(self, tasks: int) -> Iterator[None]:

@@ -15,10 +15,12 @@ from tidewheel_gateway.allowance import Allowance
 from tidewheel_gateway.auth import Authenticator, Tenant
 from tidewheel_gateway.bulk import Bulk
 from tidewheel_gateway.cursor import Cursors
+from tidewheel_gateway.express import Express
 from tidewheel_gateway.finals import Finals
 from tidewheel_gateway.idempotency import Fingerprints
 from tidewheel_gateway.metrics import GatewayMetrics
 from tidewheel_gateway.notification_rules import NotificationRules
+from tidewheel_gateway.rooms import Rooms
 from tidewheel_gateway.signatures import Signatures
 from tidewheel_gateway.wakeups import Wakeups
 
@@ -49,6 +51,8 @@ class Parts:
     signatures: Signatures
     rules: NotificationRules
     wakeups: Wakeups
+    rooms: Rooms
+    express: Express
     bulk: Bulk
     metrics: GatewayMetrics
     health: Health

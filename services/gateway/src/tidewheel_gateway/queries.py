@@ -25,8 +25,10 @@ from tidewheel_gateway.records import (
     LogRecord,
     Serving,
     Stored,
+    Straight,
     Submission,
     TaskRecord,
+    TaskRow,
     UniqueTaken,
 )
 
@@ -62,22 +64,51 @@ async def _many(connection: Connection, name: str, parameters: Mapping[str, Any]
 
 
 async def tasks_accept(
-    connection: Connection, submissions: Sequence[Submission], *, now: datetime | None = None
+    connection: Connection,
+    submissions: Sequence[Submission],
+    *,
+    straight: Straight | None = None,
+    now: datetime | None = None,
 ) -> list[Acceptance]:
-    """Insert the tasks of many submissions and their idempotency keys, and say for each what came of it."""
-    parameters = {**_task_arrays(submissions), **_key_arrays(submissions), "key_lifetime": KEY_LIFETIME, "now": now}
+    """Insert the tasks of many submissions and their idempotency keys, and say for each what came of it.
+
+    Args:
+        connection: each statement on it is its own transaction, or the caller's.
+        submissions: what is to be accepted.
+        straight: the tasks that go straight to their streams, unless something is set for their queues.
+        now: the instant that a test sets.
+    """
+    parameters = {
+        **_task_arrays(submissions, straight),
+        **_key_arrays(submissions),
+        "key_lifetime": KEY_LIFETIME,
+        "straight_queues": sorted({line.queue for line in straight or ()}),
+        "now": now,
+    }
     rows = await connection.execute(_STATEMENTS["tasks_accept"], parameters)
-    accepted = Accepted(rows[0].now)
+    accepted = Accepted(rows[0].now, frozenset(rows[0].held or ()))
     refused: dict[int, Acceptance] = {
         row.place: KeyTaken() if row.locked else KeyBusy() for row in rows if row.place is not None
     }
     return [refused.get(place, accepted) for place in range(len(submissions))]
 
 
-def _task_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
+def _task_arrays(submissions: Sequence[Submission], straight: Straight | None) -> dict[str, Any]:
     rows = [row for submission in submissions for row in submission.rows]
     places = [place for place, submission in enumerate(submissions) for _ in submission.rows]
-    return {"places": places if len(submissions) > 1 else places[:1], **columns_of(rows, _COLUMNS, alike=_ALIKE)}
+    return {
+        "places": places if len(submissions) > 1 else places[:1],
+        "straights": _straights(rows, straight or {}),
+        **columns_of(rows, _COLUMNS, alike=_ALIKE),
+    }
+
+
+def _straights(rows: Sequence[TaskRow], straight: Straight) -> list[bool]:
+    chosen = sum(len(some) for some in straight.values())
+    if chosen in {0, len(rows)}:
+        return [bool(chosen)]
+    ids = {row.id for some in straight.values() for row in some}
+    return [row.id in ids for row in rows]
 
 
 def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
@@ -90,6 +121,11 @@ def _key_arrays(submissions: Sequence[Submission]) -> dict[str, Any]:
         # An array of arrays must be even in PostgreSQL; the text of each array need not be.
         "key_tasks": ["{" + ",".join(str(i) if i else "NULL" for i in each.places) + "}" for _, each, _ in keyed],
     }
+
+
+async def tasks_release(connection: Connection, ids: Sequence[UUID], *, now: datetime | None = None) -> int:
+    """Let the dispatcher have tasks whose hints did not reach their streams, and return how many."""
+    return (await connection.execute(_STATEMENTS["tasks_release"], {"ids": list(ids), "now": now})).touched
 
 
 async def clock_read(connection: Connection) -> datetime:

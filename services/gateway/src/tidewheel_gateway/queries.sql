@@ -1,8 +1,9 @@
 -- The statements of the gateway. `:now` is null in production: then the database's clock decides.
 
 -- name: tasks_accept :many
--- transition: (new) -> ready, (new) -> waiting, (new) -> blocked
+-- transition: (new) -> ready, (new) -> waiting, (new) -> blocked, (new) -> queued
 -- Insert tasks, and with them the idempotency keys that they came with; a key that is taken or in flight keeps its tasks out.
+-- What goes straight to its stream is queued from the start, unless something is set for its queue.
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
 ),
@@ -29,6 +30,12 @@ refused AS MATERIALIZED (
     FROM asked
     WHERE NOT EXISTS (SELECT 1 FROM kept WHERE kept.tenant_id = asked.tenant_id AND kept.key = asked.key)
 ),
+held AS MATERIALIZED (
+    SELECT name FROM queues
+    WHERE name = ANY (CAST(:straight_queues AS text[]))
+        AND (rate IS NOT NULL OR concurrency IS NOT NULL
+            OR (paused_at IS NOT NULL AND coalesce(paused_until > (SELECT now FROM clock), true)))
+),
 -- What all rows have alike is sent once.
 alike AS MATERIALIZED (
     SELECT (CAST(:places AS integer[]))[1] AS place, (CAST(:tenants AS uuid[]))[1] AS tenant_id,
@@ -37,7 +44,7 @@ alike AS MATERIALIZED (
         (CAST(:removal_delays AS double precision[]))[1] AS removal_delay, (CAST(:deliveries AS text[]))[1] AS delivery,
         (CAST(:tags AS text[]))[1] AS tags, (CAST(:delays AS interval[]))[1] AS delay,
         (CAST(:awaiteds AS boolean[]))[1] AS awaited, (CAST(:pendings AS integer[]))[1] AS pending_parents,
-        (CAST(:owing AS boolean[]))[1] AS owes
+        (CAST(:owing AS boolean[]))[1] AS owes, (CAST(:straights AS boolean[]))[1] AS straight
 ),
 given AS (
     SELECT coalesce(t.place, a.place) AS place, t.id, coalesce(t.tenant_id, a.tenant_id) AS tenant_id,
@@ -47,7 +54,8 @@ given AS (
         coalesce(t.delivery, a.delivery) AS delivery, coalesce(t.tags, a.tags) AS tags, t.traceparent, t.run_at,
         coalesce(t.delay, a.delay) AS delay, t.expires_at, coalesce(t.awaited, a.awaited) AS awaited,
         coalesce(t.pending_parents, a.pending_parents) AS pending_parents, t.on_parent_failure, t.unique_key,
-        t.concurrency_key, t.concurrency_limit, t.notify, coalesce(t.owes, a.owes) AS owes, t.late_after
+        t.concurrency_key, t.concurrency_limit, t.notify, coalesce(t.owes, a.owes) AS owes, t.late_after,
+        coalesce(t.straight, a.straight) AS straight
     FROM unnest(
         CAST(:places AS integer[]), CAST(:ids AS uuid[]), CAST(:tenants AS uuid[]), CAST(:handlers AS text[]),
         CAST(:queues AS text[]), CAST(:priorities AS smallint[]), CAST(:payloads AS bytea[]),
@@ -57,35 +65,53 @@ given AS (
         CAST(:expiries AS timestamptz[]), CAST(:awaiteds AS boolean[]), CAST(:pendings AS integer[]),
         CAST(:on_parent_failures AS text[]), CAST(:unique_keys AS text[]), CAST(:concurrency_keys AS text[]),
         CAST(:concurrency_limits AS integer[]), CAST(:notifies AS bytea[]), CAST(:owing AS boolean[]),
-        CAST(:late_afters AS interval[])
+        CAST(:late_afters AS interval[]), CAST(:straights AS boolean[])
     ) AS t (
         place, id, tenant_id, handler, queue, priority, payload, max_attempts, timeout, backoff, removal_delay,
         delivery, tags, traceparent, run_at, delay, expires_at, awaited, pending_parents, on_parent_failure, unique_key,
-        concurrency_key, concurrency_limit, notify, owes, late_after
+        concurrency_key, concurrency_limit, notify, owes, late_after, straight
     )
     CROSS JOIN alike AS a
 ),
 fresh AS (
-    SELECT given.*, clock.now, coalesce(given.run_at, clock.now + given.delay) AS due
+    SELECT given.*, clock.now, coalesce(given.run_at, clock.now + given.delay) AS due,
+        given.straight AND given.queue NOT IN (SELECT name FROM held) AS goes
     FROM given CROSS JOIN clock
     WHERE NOT EXISTS (SELECT 1 FROM refused WHERE refused.place = given.place)
 ),
 accepted AS (
     INSERT INTO tasks (
         id, tenant_id, handler, queue, priority, state, payload, max_attempts, timeout, backoff, removal_delay,
-        delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, awaited, pending_parents,
-        on_parent_failure, unique_key, concurrency_key, concurrency_limit, notify, owes, late_at
+        delivery, tags, traceparent, run_at, expires_at, created_at, wait_until, ready_at, queued_at, awaited,
+        pending_parents, on_parent_failure, unique_key, concurrency_key, concurrency_limit, notify, owes, late_at
     )
     SELECT id, tenant_id, handler, queue, priority,
-        CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' ELSE 'ready' END, payload,
+        CASE WHEN pending_parents > 0 THEN 'blocked' WHEN due > now THEN 'waiting' WHEN goes THEN 'queued' ELSE 'ready' END,
+        payload,
         max_attempts, timeout, CAST(backoff AS jsonb), removal_delay, delivery, string_to_array(tags, E'\x1f'),
         -- A `run_at` in the past means now: it does not jump the line.
         traceparent, due, expires_at, now, CASE WHEN pending_parents = 0 AND due > now THEN due END,
-        CASE WHEN pending_parents = 0 AND due <= now THEN now END, awaited, pending_parents, on_parent_failure,
+        CASE WHEN pending_parents = 0 AND due <= now AND NOT goes THEN now END,
+        CASE WHEN pending_parents = 0 AND due <= now AND goes THEN now END, awaited, pending_parents, on_parent_failure,
         unique_key, concurrency_key, concurrency_limit, notify, owes, greatest(due, now) + late_after
     FROM fresh
 )
-SELECT clock.now, refused.place, refused.locked FROM clock LEFT JOIN refused ON true;
+SELECT clock.now, refused.place, refused.locked, (SELECT array_agg(name) FROM held) AS held
+FROM clock LEFT JOIN refused ON true;
+
+-- name: tasks_release :exec
+-- transition: queued -> ready
+-- Take back tasks whose hints did not reach their streams; they keep their places in the line.
+WITH lost AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id = ANY (CAST(:ids AS uuid[])) AND state = 'queued' AND attempt = 0
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks SET state = 'ready', queued_at = NULL,
+    ready_at = least(tasks.queued_at, coalesce(CAST(:now AS timestamptz), clock_timestamp()))
+FROM lost
+WHERE tasks.id = lost.id AND tasks.state = 'queued';
 
 -- name: clock_now :one
 -- Read the database's clock.

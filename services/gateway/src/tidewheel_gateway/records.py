@@ -1,11 +1,13 @@
 """Rows as the gateway reads and writes them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from tidewheel_common.core.lifecycle import State
+from tidewheel_common.streams.stream import Line
 
 
 class TaskRow(NamedTuple):
@@ -38,6 +40,10 @@ class TaskRow(NamedTuple):
     late_after: timedelta | None = None
 
 
+Straight = Mapping[Line, Sequence[TaskRow]]
+"""Tasks that may go straight to their streams, in their order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUse:
     """An idempotency key and the request that it came with."""
@@ -64,9 +70,15 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The tasks are committed; `at` is when, by the database's clock."""
+    """The tasks are committed.
+
+    Attributes:
+        at: when, by the database's clock.
+        held: queues in which none of them went straight to its stream, because something is set for the queue.
+    """
 
     at: datetime
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

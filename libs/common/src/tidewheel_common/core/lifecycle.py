@@ -20,7 +20,7 @@ class State(StrEnum):
     READY = "ready"
     """Due, and not in Redis yet; the dispatcher pushes it."""
     QUEUED = "queued"
-    """Pushed to a Redis Stream; an executor claims it, the dispatcher takes it back when Redis lost it."""
+    """Pushed to a Redis Stream, or about to be; an executor claims it, the dispatcher takes it back when it is lost."""
     RUNNING = "running"
     """An executor holds it under a lease; that executor finishes it, the scheduler rescues it."""
     COMPLETE = "complete"
@@ -56,7 +56,7 @@ class Edge:
 FINAL = frozenset({State.COMPLETE, State.DEAD, State.CANCELLED, State.EXPIRED})
 """States that nothing but a redrive or the reaper leaves."""
 
-INITIAL = (State.BLOCKED, State.WAITING, State.READY)
+INITIAL = (State.BLOCKED, State.WAITING, State.READY, State.QUEUED)
 """States in which a task may be born."""
 
 
@@ -88,6 +88,7 @@ EDGES: frozenset[Edge] = frozenset(
             (Owner.DISPATCHER,),
             "Redis lost it, it is overdue, or its queue was paused",
         ),
+        *_fan((State.QUEUED,), (State.READY,), (Owner.GATEWAY,), "its hint did not reach Redis"),
         *_fan((State.QUEUED,), (State.RUNNING,), (Owner.EXECUTOR,), "claimed"),
         *_fan((State.RUNNING,), (State.COMPLETE,), (Owner.EXECUTOR,), "the handler returned"),
         *_fan(

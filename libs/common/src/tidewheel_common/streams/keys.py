@@ -2,9 +2,10 @@
 
 | key | type | written by | read by | lives |
 |---|---|---|---|---|
-| `tidewheel:{<queue>}:high`, `:medium`, `:low` | stream | dispatcher | executor | an entry goes when it is acked |
-| `tidewheel:queues` | set | dispatcher | executor | for ever; refilled when lost |
-| `tidewheel:bundle-sizes` | hash | executor | dispatcher | ten minutes after the last executor went |
+| `tidewheel:{<queue>}:high`, `:medium`, `:low` | stream | dispatcher, gateway | executor | until its ack |
+| `tidewheel:queues` | set | dispatcher, gateway | executor | for ever; refilled when lost |
+| `tidewheel:bundle-sizes` | hash | executor | dispatcher, gateway | ten minutes after the last executor went |
+| `tidewheel:open` | string | dispatcher | gateway | three seconds |
 | `tidewheel:epoch` | string | dispatcher | dispatcher | for ever; another value than expected means loss |
 | `tidewheel:wake:<who>` | channel | whoever leaves work | `<who>` | not stored |
 
@@ -18,7 +19,11 @@ PREFIX = "tidewheel:"
 GROUP = "executors"
 QUEUES = "tidewheel:queues"
 BUNDLE_SIZES = "tidewheel:bundle-sizes"
+OPEN = "tidewheel:open"
 EPOCH = "tidewheel:epoch"
+
+EVERY_QUEUE = "*"
+"""What an executor says that serves all queues; no queue has this name."""
 
 WAKE_DISPATCHER = "tidewheel:wake:dispatcher"
 WAKE_SCHEDULER = "tidewheel:wake:scheduler"

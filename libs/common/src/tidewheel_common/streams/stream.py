@@ -61,6 +61,11 @@ class Depth:
     grouped: bool
     """False when the stream, or its consumer group, does not exist."""
 
+    @property
+    def read(self) -> int:
+        """Hints that executors have ever read."""
+        return _hints_up_to(self.last_read)
+
 
 EMPTY = Depth(entries=0, unread=0, last_read=b"0-0", grouped=False)
 """The depth of a stream that does not exist."""
@@ -183,7 +188,7 @@ async def hints_in(redis: Redis, line: Line) -> int:
 async def unread_hints(redis: Redis, line: Line, depth: Depth) -> set[tuple[str, str]]:
     """Return task id (hex) and attempt of every hint that waits in a line and that no executor has read.
 
-    The dispatcher's window bounds how many there are.
+    The windows bound how many there are.
     """
     found: set[tuple[str, str]] = set()
     async for _, fields in _entries(redis, line, after=depth.last_read):
