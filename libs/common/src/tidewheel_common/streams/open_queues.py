@@ -30,7 +30,7 @@ class OpenQueues:
     window: int
     """The same for all other queues."""
     closed: frozenset[str]
-    """The queues in which something waits, or for which something is set."""
+    """The queues in which something waits, or for which something is set, as far as the dispatcher has seen it."""
 
     def handlers(self, queue: str) -> frozenset[str]:
         """Return the handlers whose tasks may go straight to a queue's streams."""
